@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { OptionError } from '../../base/errors.ts'
 import { option, setting } from '../../base/options.ts'
-import type { Card, SoundFileCard, TableFileCard, TextFileCard } from '../../onnx/index.ts'
+import type { Card, FileCard, SoundFileCard, TableFileCard, TextFileCard } from '../../onnx/index.ts'
 import type { AnyCard } from '../../runtime/card.ts'
 import { type ExportOptions, exportModel } from '../export-model.ts'
 import type { RuntimeName } from '../runtimes.ts'
@@ -30,7 +30,7 @@ const writers: Record<Exclude<Target, 'transformers'>, Writer> = {
 }
 
 /** A folder that was written. */
-export interface ExportedFolder<C extends AnyCard = Card> {
+export interface ExportedFolder<C extends FileCard = Card> {
   /** The model in it. */
   file: string
   bytes: number
