@@ -33,3 +33,12 @@ export function refuseOptions(
     `${odd.map(flagOf).join(', ')}: ${are} for models of ${of}, and this is a model of ${what}. Leave ${them} out${why}.`,
   )
 }
+
+/** Throws for options that do not go with `--to`. */
+export function refuseBesideFolder({ to, check, net, page, singleFile, examples }: ExportFlags): void {
+  const pages = page !== undefined || singleFile !== undefined || examples !== undefined
+  if (to === undefined || (!check && !net && !pages)) return
+  throw new OptionError(
+    `--to writes a folder with the whole model; leave out ${check ? '--check FILE' : net ? '--net' : '--page and --single-file'}`,
+  )
+}

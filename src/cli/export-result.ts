@@ -1,5 +1,8 @@
+import { join } from 'node:path'
 import { bytes as size } from '../base/format.ts'
+import type { ExportedFolder } from '../export/targets/index.ts'
 import { metricInfo } from '../runs/index.ts'
+import type { AnyCard } from '../runtime/card.ts'
 import { keepMemory } from '../torch/index.ts'
 import { untilStopped } from './stop.ts'
 import { flat } from './style.ts'
@@ -28,6 +31,18 @@ export const fileLine = ({ file, bytes }: { file: string; bytes: number }): stri
 /** What a file without a check says, if it has none. */
 export const uncheckedLine = (check: string | false | undefined, trained = 'net'): string =>
   check === false ? `not checked against the trained ${trained} (--no-check)\n` : ''
+
+/** The folder that was written, and what was left in it; nothing where no folder was asked for. */
+export function folderLines(result: ExportedFolder<AnyCard> | object): string {
+  if (!('folder' in result)) return ''
+  const { folder, kept, differences = [] } = result
+  const checked = differences.map(
+    ({ runtime, difference }) =>
+      `${runtime}: on equal pixels the net differs by ${small(difference)} from the trained one`,
+  )
+  const left = kept.map(name => `${join(folder, name)} is kept, since it was changed; remove it to get the new one`)
+  return `${[...checked, `folder   ${folder}`, ...left, `next     see ${join(folder, 'README.md')}`].map(flat).join('\n')}\n`
+}
 
 /** How the answers to the probe of a file differ in each runtime. `what`: of what these answers are. */
 export const probeLines = (probes: readonly { name: string; difference: number }[], what: string): string =>

@@ -1,11 +1,14 @@
+import type { ExportedSound, ExportSoundOptions } from '../export/sound/export-sound.ts'
+import type { Target } from '../export/targets/index.ts'
 import type { SoundCheck } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { type ExportFlags, refuseOptions } from './export-flags.ts'
+import { type ExportFlags, refuseBesideFolder, refuseOptions } from './export-flags.ts'
 import { pageAsked, pageLines } from './export-page.ts'
 import {
   checkLines,
   exporting,
   fileLine,
+  folderLines,
   labelColumn,
   metricColumn,
   partOf,
@@ -17,16 +20,17 @@ import {
 } from './export-result.ts'
 
 /** Options of pictures alone. */
-const ofPictures = ['to', 'net', 'quantize', 'examples'] as const
+const ofPictures = ['net', 'quantize', 'examples'] as const
 
 /** `anneal export` of a model of sounds: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportSoundCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
-  const { out, check, data, runtimes, weights, json = false } = flags
+  const { out, to, check, data, runtimes, weights, json = false } = flags
   refuseOptions(flags, ofPictures, { what: 'sounds' })
+  refuseBesideFolder(flags)
   if (run !== undefined) await setUpOnce()
   const { page, singleFile } = flags
   const pages = pageAsked(run, flags)
-  const { checkSoundFile, exportSound } = await import('../export/sound/export-sound.ts')
+  const { checkSoundFile } = await import('../export/sound/export-sound.ts')
   if (check) {
     const found = await exporting({ json, stopped: 'the check is not done' }, how =>
       checkSoundFile(check, { run, data, runtimes, ...how }),
@@ -50,7 +54,7 @@ export async function exportSoundCommand(run: string | undefined, flags: ExportF
     }
     return print(made, json, () => pageLines(files, place, more))
   }
-  const result = await exporting({ json, stopped }, how => exportSound(run!, { ...options, out, ...how }))
+  const result = await exporting({ json, stopped }, how => exported(run!, to, { ...options, out, ...how }))
   const { input, weights: stored, task, checks = [] } = result.card
   print(result, json, () =>
     [
@@ -58,8 +62,15 @@ export async function exportSoundCommand(run: string | undefined, flags: ExportF
       `in   ${input.name}  float32 [recordings, samples] at ${input.rate} Hz, of any length; windows of ${input.windows.map(n => n / input.rate).join(', ')} s and their spectra are computed in the graph\n`,
       table(checks, task),
       uncheckedLine(check),
+      folderLines(result),
     ].join(''),
   )
+}
+
+/** The file alone, or with `to` the folder that runs it. */
+async function exported(run: string, to: Target | undefined, options: ExportSoundOptions): Promise<ExportedSound> {
+  if (to === undefined) return (await import('../export/sound/export-sound.ts')).exportSound(run, options)
+  return (await import('../export/targets/index.ts')).exportSoundFolder(run, { ...options, to })
 }
 
 /** The checks as a table: one line for each runtime. */

@@ -1,11 +1,15 @@
+import { OptionError } from '../base/errors.ts'
+import type { ExportedTable, ExportTableOptions } from '../export/table/export-table.ts'
+import type { Target } from '../export/targets/index.ts'
 import type { TableCheck, TableFileCard } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { type ExportFlags, refuseOptions } from './export-flags.ts'
+import { type ExportFlags, refuseBesideFolder, refuseOptions } from './export-flags.ts'
 import { pageAsked, pageLines } from './export-page.ts'
 import {
   checkLines,
   exporting,
   fileLine,
+  folderLines,
   labelColumn,
   print,
   probeLines,
@@ -16,16 +20,21 @@ import {
 import { flat } from './style.ts'
 
 /** Options of pictures alone, and why. */
-const ofPictures = ['to', 'net', 'weights', 'quantize', 'examples'] as const
+const ofPictures = ['net', 'quantize', 'examples'] as const
 
 /** `anneal export` of a model of a table: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTableCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
-  const { out, check, data, runtimes, json = false } = flags
+  const { out, to, check, data, runtimes, weights, json = false } = flags
   const why = ': the file holds the whole model, in float32. anneal serve, @anneal/run and any onnxruntime run it'
   refuseOptions(flags, ofPictures, { what: 'a table', why })
+  if (weights !== undefined && weights !== 'float32')
+    throw new OptionError(
+      `--weights ${weights}: makes files of nets smaller that have millions of weights. A model of a table is small, and its trees need their thresholds exactly: a row on the other side of one gets another answer. Leave it out.`,
+    )
+  refuseBesideFolder(flags)
   if (run !== undefined) await setUpOnce()
   const pages = pageAsked(run, flags)
-  const { checkTableFile, exportTable } = await import('../export/table/export-table.ts')
+  const { checkTableFile } = await import('../export/table/export-table.ts')
   if (check) {
     const found = await exporting({ json, stopped: 'the check is not done' }, how =>
       checkTableFile(check, { run, data, runtimes, ...how }),
@@ -46,7 +55,7 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
     return print(made, json, () => pageLines(made.files, { table: checked, holds, page, singleFile }))
   }
   const result = await exporting({ json, stopped: 'no file was written' }, how =>
-    exportTable(run!, { ...options, out, ...how }),
+    exported(run!, to, { ...options, out, ...how }),
   )
   const { card, note } = result
   print(result, json, () =>
@@ -55,11 +64,18 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
       table(card.checks ?? [], card),
       noteLine(note),
       uncheckedLine(check, 'model'),
+      folderLines(result),
     ].join(''),
   )
 }
 
 const noteLine = (note: string | undefined): string => (note === undefined ? '' : `${flat(note)}\n`)
+
+/** The file alone, or with `to` the folder that runs it. */
+async function exported(run: string, to: Target | undefined, options: ExportTableOptions): Promise<ExportedTable> {
+  if (to === undefined) return (await import('../export/table/export-table.ts')).exportTable(run, options)
+  return (await import('../export/targets/index.ts')).exportTableFolder(run, { ...options, to })
+}
 
 const shown = 12
 

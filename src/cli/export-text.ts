@@ -1,12 +1,15 @@
+import type { Target } from '../export/targets/index.ts'
+import type { ExportedText, ExportTextOptions } from '../export/text/export-text.ts'
 import type { TextPageOptions } from '../export/text/page.ts'
 import type { TextCheck } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { type ExportFlags, refuseOptions } from './export-flags.ts'
+import { type ExportFlags, refuseBesideFolder, refuseOptions } from './export-flags.ts'
 import { examplesLine, pageAsked, pageLines } from './export-page.ts'
 import {
   checkLines,
   exporting,
   fileLine,
+  folderLines,
   labelColumn,
   metricColumn,
   partOf,
@@ -19,15 +22,16 @@ import {
 } from './export-result.ts'
 
 /** Options of pictures alone. */
-const ofPictures = ['to', 'net', 'quantize'] as const
+const ofPictures = ['net', 'quantize'] as const
 
 /** `anneal export` of a model of texts: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTextCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
-  const { out, check, data, runtimes, weights, json = false } = flags
+  const { out, to, check, data, runtimes, weights, json = false } = flags
   refuseOptions(flags, ofPictures, { what: 'texts' })
+  refuseBesideFolder(flags)
   if (run !== undefined) await setUpOnce()
   const pages = pageAsked(run, flags)
-  const { checkTextFile, exportText } = await import('../export/text/export-text.ts')
+  const { checkTextFile } = await import('../export/text/export-text.ts')
   if (check) {
     const found = await exporting({ json, stopped: 'the check is not done' }, how =>
       checkTextFile(check, { run, data, runtimes, ...how }),
@@ -38,7 +42,7 @@ export async function exportTextCommand(run: string | undefined, flags: ExportFl
   const options = { data, runtimes, weights, check: check !== false }
   if (pages) return exportTextPage(run!, flags, options)
   const result = await exporting({ json, stopped: 'no file was written' }, how =>
-    exportText(run!, { ...options, out, ...how }),
+    exported(run!, to, { ...options, out, ...how }),
   )
   const { input, weights: stored, task, checks = [] } = result.card
   print(result, json, () =>
@@ -47,6 +51,7 @@ export async function exportTextCommand(run: string | undefined, flags: ExportFl
       `in   ${input.ids}, ${input.mask}  int64 [texts, tokens]; the tokenizer is in the file's card, windows of ${input.window} tokens are cut in the graph\n`,
       table(checks, task),
       uncheckedLine(check),
+      folderLines(result),
     ].join(''),
   )
 }
@@ -65,6 +70,12 @@ async function exportTextPage(
   const checked = `weights ${weights}\n${table(checks, task)}${uncheckedLine(check)}`
   const holds = examplesLine(made, { one: 'text', many: 'texts' })
   print(made, json, () => pageLines(made.files, { table: checked, holds, page, singleFile }))
+}
+
+/** The file alone, or with `to` the folder that runs it. */
+async function exported(run: string, to: Target | undefined, options: ExportTextOptions): Promise<ExportedText> {
+  if (to === undefined) return (await import('../export/text/export-text.ts')).exportText(run, options)
+  return (await import('../export/targets/index.ts')).exportTextFolder(run, { ...options, to })
 }
 
 /** The checks as a table: one line for each runtime. */

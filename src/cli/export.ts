@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { OptionError } from '../base/errors.ts'
 import type { Exported } from '../export/export-model.ts'
 import type { ExportedFolder } from '../export/targets/index.ts'
 import type { Card, CardCheck } from '../onnx/index.ts'
 import { metricInfo } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import type { ExportFlags } from './export-flags.ts'
+import { type ExportFlags, refuseBesideFolder } from './export-flags.ts'
 import { exportPageCommand, isPage } from './export-page.ts'
 import {
   checkLines,
   exporting,
   fileLine,
+  folderLines,
   labelColumn,
   metricColumn,
   partOf,
@@ -22,7 +22,6 @@ import {
   uncheckedLine,
 } from './export-result.ts'
 import { quantization } from './quantization.ts'
-import { flat } from './style.ts'
 
 /** `anneal export`: writes a trained model as one ONNX file and checks it, or checks such a file. */
 export async function exportCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
@@ -37,10 +36,7 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
   if (domain === 'text' || domain === 'texts') return (await import('./export-text.ts')).exportTextCommand(run, flags)
   if (domain === 'sound' || domain === 'sounds')
     return (await import('./export-sound.ts')).exportSoundCommand(run, flags)
-  if (to !== undefined && (check || options.net || isPage(flags)))
-    throw new OptionError(
-      `--to writes a folder with the whole model; leave out ${check ? '--check FILE' : options.net ? '--net' : '--page and --single-file'}`,
-    )
+  refuseBesideFolder(flags)
   if (run !== undefined && existsSync(run)) await setUpOnce()
   if (isPage(flags)) return exportPageCommand(run, flags, table)
   const { checkFile, exportModel } = await import('../export/export-model.ts')
@@ -65,7 +61,7 @@ export async function exportCommand(run: string | undefined, flags: ExportFlags)
       table(card.checks ?? [], card.task),
       uncheckedLine(check),
       check === false ? '' : validated(card),
-      'folder' in result ? folderLines(result) : '',
+      folderLines(result),
     ].join(''),
   )
 }
@@ -94,16 +90,6 @@ async function domainOfModel(run: string): Promise<string | undefined> {
   const { domainOf } = await import('../runs/index.ts')
   const { readCard, stemOf } = await import('../train/saved-model.ts')
   return domainOf(readCard(`${stemOf(run)}.json`))
-}
-
-/** The folder that was written, and what was left in it. */
-function folderLines({ folder, kept, differences = [] }: ExportedFolder): string {
-  const checked = differences.map(
-    ({ runtime, difference }) =>
-      `${runtime}: on equal pixels the net differs by ${small(difference)} from the trained one`,
-  )
-  const left = kept.map(name => `${join(folder, name)} is kept, since it was changed; remove it to get the new one`)
-  return `${[...checked, `folder   ${folder}`, ...left, `next     see ${join(folder, 'README.md')}`].map(flat).join('\n')}\n`
 }
 
 /** The checks as a table: one line for each runtime. */

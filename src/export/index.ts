@@ -24,7 +24,14 @@ export {
   type TableFileCheck,
 } from './table/export-table.ts'
 export { type ExportedTablePage, exportTablePage, type TablePageOptions } from './table/page.ts'
-export { type ExportedFolder, exportFolder, type Target } from './targets/index.ts'
+export {
+  type ExportedFolder,
+  exportFolder,
+  exportSoundFolder,
+  exportTableFolder,
+  exportTextFolder,
+  type Target,
+} from './targets/index.ts'
 export {
   checkTextFile,
   type ExportedText,

@@ -52,8 +52,46 @@ export async function readBody(
 /** The type of a body without its parameters, lower case. */
 export const typeOf = (header: string | null) => (header ?? '').split(';')[0]!.trim().toLowerCase()
 
+/** The text of a body by the charset of its type; UTF-8 where it says none. what: what the error calls it. Throws `Refused`. */
+export function textOf(contentType: string | null, body: Uint8Array, what: string): string {
+  const [, given] = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType ?? '') ?? []
+  const charset = given ?? 'utf-8'
+  let decoder: InstanceType<typeof TextDecoder>
+  try {
+    decoder = new TextDecoder(charset, { fatal: true })
+  } catch {
+    throw new Refused(415, 'type', `the charset ${charset.slice(0, 40)} is not known; send ${what} in UTF-8`)
+  }
+  try {
+    return decoder.decode(body)
+  } catch {
+    const other = given === undefined ? '; say another charset in content-type, or send UTF-8' : ''
+    throw new Refused(400, 'request', `${what} is not ${charset.toUpperCase()}${other}`)
+  }
+}
+
+/** Lists and objects in each other, at most. Deeper JSON takes seconds to read, in which nobody else gets an answer. */
+const deepest = 100
+
+/** Whether lists and objects lie deeper in each other than that. */
+function isDeep(body: Uint8Array): boolean {
+  const [quote, backslash, list, object, endList, endObject] = [0x22, 0x5c, 0x5b, 0x7b, 0x5d, 0x7d]
+  let depth = 0
+  for (let at = 0, text = false; at < body.length; at++) {
+    const byte = body[at]
+    if (byte === quote) text = !text
+    else if (text && byte === backslash) at++
+    else if (!text && (byte === list || byte === object)) {
+      if (++depth > deepest) return true
+    } else if (!text && (byte === endList || byte === endObject)) depth--
+  }
+  return false
+}
+
 /** The value in a JSON body. */
 export function jsonOf(body: Uint8Array): unknown {
+  if (isDeep(body))
+    throw new Refused(400, 'request', `the JSON has more than ${deepest} lists and objects in each other`)
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
   } catch {

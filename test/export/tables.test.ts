@@ -158,8 +158,17 @@ test('a column may have the name of an output', async () => {
 test('options of pictures are refused for a run on a table', async () => {
   const stem = await savedModel(prepare(frame, 'price'), 'trees')
   await assert.rejects(
-    exportCommand(stem, { net: true, weights: 'int8' }),
-    /--net, --weights: are options for models of pictures, and this is a model of a table\. Leave them out/,
+    exportCommand(stem, { net: true, quantize: true }),
+    /--net, --quantize: are options for models of pictures, and this is a model of a table\. Leave them out/,
   )
-  await assert.rejects(exportCommand(stem, { to: 'docker' }), /--to: is an option for models of pictures/)
+  await assert.rejects(
+    exportCommand(stem, { weights: 'int8' }),
+    /--weights int8: .* trees need their thresholds exactly/,
+  )
+  await assert.rejects(
+    exportCommand(stem, { to: 'transformers', out: join(stem, 'hub') }),
+    /transformers.* reads of a model of pictures, and this is a model of a table\. Take .*docker.*lambda.*worker/,
+  )
+  await assert.rejects(exportCommand(stem, { to: 'docker', net: true }), /--net/)
+  await assert.rejects(exportCommand(stem, { to: 'docker', check: 'model.onnx' }), /leave out --check FILE/)
 })

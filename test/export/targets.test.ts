@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import sharp from 'sharp'
 import { dockerFiles } from '../../src/export/targets/docker.ts'
 import type { Files, TargetModel } from '../../src/export/targets/files.ts'
@@ -14,12 +13,12 @@ import { workerFiles } from '../../src/export/targets/worker.ts'
 import { type Card, probePicture } from '../../src/onnx/index.ts'
 import { load } from '../../src/runtime/node.ts'
 import { colourModel, picture, testCard } from '../helpers/served.ts'
+import { bundled, endServers, linkPackages, started, words } from '../helpers/targets.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'anneal-targets-'))
-const running: ChildProcess[] = []
 after(() => {
-  for (const child of running) child.kill('SIGKILL')
+  endServers()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -49,40 +48,7 @@ async function written(
     mkdirSync(dirname(at(file)), { recursive: true })
     writeFileSync(at(file), content)
   }
-  const about = JSON.parse(readFileSync(at('package.json'), 'utf8'))
-  for (const name of Object.keys(about.dependencies)) {
-    const to = at('node_modules', name)
-    mkdirSync(dirname(to), { recursive: true })
-    symlinkSync(name === 'anneal' ? root : join(root, 'node_modules', name), to)
-  }
-  return { at, card, about, files }
-}
-
-/** The words of an instruction in JSON form. */
-const words = (dockerfile: string, instruction: string): string[] =>
-  JSON.parse(new RegExp(`^(?:.* )?${instruction} (\\[.*\\])$`, 'm').exec(dockerfile)![1]!)
-
-/** Starts what the container would run, on a free port. */
-async function started(at: (...parts: string[]) => string, env: NodeJS.ProcessEnv = {}) {
-  const [command, ...args] = words(readFileSync(at('Dockerfile'), 'utf8'), 'ENTRYPOINT')
-  const child = spawn(command!, [...args, '--port', '0', '--threads', '1', '--drain-wait', '0'], {
-    cwd: at(),
-    env: { PATH: process.env.PATH, HOME: '/nonexistent', NODE_ENV: 'production', ...env },
-  })
-  running.push(child)
-  let stderr = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  const ended = new Promise<number | null>(resolve => child.on('close', resolve))
-  const port = await new Promise<string>((resolve, reject) => {
-    let text = ''
-    child.stdout.setEncoding('utf8').on('data', (more: string) => {
-      text += more
-      const found = /^address .*:(\d+)$/m.exec(text)?.[1]
-      if (found && text.includes('access')) resolve(found)
-    })
-    void ended.then(code => reject(new Error(`it ended with ${code}: ${stderr}`)))
-  })
-  return { child, ended, port, url: `http://127.0.0.1:${port}`, stderr: () => stderr }
+  return { at, card, about: linkPackages(at), files }
 }
 
 test('docker: what the container runs answers, is healthy, passes its own test, and drains on SIGTERM', async () => {
@@ -200,46 +166,6 @@ test('lambda: the handler answers events of four front doors, as its own test sa
   )
   assert.deepEqual([tensors.statusCode, tensors.isBase64Encoded], [200, true], tensors.body)
 })
-
-/** The worker as a bundler makes it, for Node: its .wasm file as a compiled module, its decoder of JPEG files by sharp. */
-async function bundled(at: (...parts: string[]) => string) {
-  writeFileSync(
-    at('jpeg.mjs'),
-    `import sharp from ${JSON.stringify(import.meta.resolve('sharp'))}
-export async function decodeJpeg(bytes) {
-  const { data, info } = await sharp(bytes).autoOrient().ensureAlpha().raw().toBuffer({ resolveWithObject: true })
-  return { data, width: info.width, height: info.height, channels: 4 }
-}`,
-  )
-  await build({
-    entryPoints: [at('worker.mjs')],
-    outfile: at('bundle', 'worker.mjs'),
-    bundle: true,
-    format: 'esm',
-    platform: 'neutral',
-    external: ['node:*', 'module', 'worker_threads', 'file:*'],
-    alias: { '@anneal/run/edge': join(root, 'src/runtime/edge.ts') },
-    nodePaths: [join(root, 'node_modules')],
-    logLevel: 'error',
-    plugins: [
-      {
-        name: 'wasm',
-        setup({ onLoad }) {
-          onLoad({ filter: /\.wasm$/ }, ({ path }) => ({
-            contents: `import { readFileSync } from 'node:fs'\nexport default new WebAssembly.Module(readFileSync(${JSON.stringify(path)}))`,
-            loader: 'js',
-          }))
-        },
-      },
-    ],
-  })
-  const { default: worker } = await import(at('bundle', 'worker.mjs'))
-  const assets = {
-    fetch: async (url: string) => new Response(readFileSync(at('assets', new URL(url).pathname.slice(1)))),
-  }
-  return (path: string, init: RequestInit = {}, env: object = {}): Promise<Response> =>
-    worker.fetch(new Request(`https://x.example.com${path}`, init), { ASSETS: assets, ...env })
-}
 
 test('worker: its fetch handler answers PNG and JPEG files and raw pixels, and refuses the rest', async () => {
   const { at, card, about } = await written('worker', workerFiles, {}, 'assets/model.onnx')

@@ -144,7 +144,21 @@ test('what is no recording, or too long, is refused by name, and the others are 
     [{ sounds: [] }, json, 400, /a list of one recording or more/],
     [{ image: 'aaaa' }, json, 400, /got JSON with image; expected the bytes of a recording/],
     [{ samples: [0, '1'], sampleRate: 16_000 }, json, 400, /samples\[1\]: expected a number, got "1"/],
-    [{ samples: [0, 1], sampleRate: '8000' }, json, 400, /sampleRate: expected the samples in a second, got "8000"/],
+    [
+      { samples: [0, 1], sampleRate: '8000' },
+      json,
+      400,
+      /sampleRate: expected the samples in a second, a whole number, got "8000"/,
+    ],
+    [{ samples: [0, 1], sampleRate: 0 }, json, 400, /sampleRate: .* a whole number, got 0$/],
+    [{ samples: [0, 1], sampleRate: -8000 }, json, 400, /sampleRate: .* a whole number, got -8000$/],
+    ['{"samples": [0, 1e999], "sampleRate": 16000}', json, 400, /samples\[1\]: expected a number .*, got Infinity/],
+    [
+      wav([[0.1, Number.NaN, 0.2, Number.POSITIVE_INFINITY]], { bits: 32, tag: 3 }),
+      'audio/wav',
+      422,
+      /can not be decoded: 2 of its 4 values are no numbers \(NaN or infinite\); it is damaged/,
+    ],
     [{ samples: [], sampleRate: 16_000 }, json, 422, /has no samples/],
     [
       { samples: [0, 1], sampleRate: 10 },

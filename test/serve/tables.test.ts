@@ -99,6 +99,39 @@ test("rows get the run's own answers: one, several, a list, CSV with any delimit
   }
 })
 
+test('CSV is read by its charset; a line without an end, and a number that the graph can not hold, are refused', async () => {
+  const names = Object.keys(rows[0]!)
+  const one: RawRow = { ...rows[0]!, kind: 'hüt "x"', town: 'town cé' }
+  const line = names.map(name => `"${String(one[name] ?? '').replaceAll('"', '""')}"`).join(';')
+  const [latin, utf8] = await Promise.all(
+    (['latin1', 'utf8'] as const).map(async charset => {
+      const body = Buffer.from(`${names.join(';')}\n${line}\n`, charset)
+      const response = await post(body, {
+        type: `text/csv; charset=${charset === 'latin1' ? 'windows-1252' : 'utf-8'}`,
+      })
+      return (await response.json()) as { predictions: Said[] }
+    }),
+  )
+  assert.equal(utf8!.predictions[0]!.unknown, undefined, 'a word of training with an accent')
+  assert.deepEqual(latin, utf8)
+  const endless = await post('x'.repeat(5_000_000), { type: 'text/csv' })
+  assert.equal(endless.status, 400)
+  assert.match(
+    ((await endless.json()) as Said).error!,
+    /the CSV can not be read: Max Record Size.* of 200000 at line 1/,
+  )
+  for (const size of [1e39, -1e39, '1e39']) {
+    const large = await post({ ...rows[0], size }, { type: form })
+    assert.equal(large.status, 422, String(size))
+    assert.match(
+      ((await large.json()) as Said).error!,
+      /^the row, "size": .*1e\+?39.* is beyond the numbers that the model takes/,
+    )
+  }
+  const most = await post({ ...rows[0], size: 3.4e38 }, { type: form })
+  assert.equal(most.status, 200, 'the largest numbers are answered')
+})
+
 test('a row that does not fit is 422 with row and column, and the others are answered', async () => {
   const bad: RawRow = { ...rows[1]!, size: 'large' }
   const alone = await post(bad, { type: form })
@@ -208,6 +241,11 @@ test('Open Inference Protocol: a tensor for each column, in JSON and in binary, 
   )
   await checked(Buffer.concat([head, ...parts]), { 'inference-header-content-length': String(head.length) })
   for (const [body, status, message] of [
+    [
+      { inputs: inputs.map(one => (one.name === 'sold' ? { ...one, data: one.data.map(() => true) } : one)) },
+      422,
+      /row 1, "sold": true is no whole number of seconds since 1970/,
+    ],
     [{ inputs: inputs.slice(1) }, 400, /a tensor for each column; missing: size \(FP64\)/],
     [{ inputs: [...inputs, { ...inputs[0]!, name: 'sizes' }] }, 400, /there is no input "sizes"\. Did you mean "size"/],
     [{ inputs: [...inputs, inputs[0]] }, 400, /"size" is there twice/],

@@ -89,6 +89,31 @@ test("texts get the run's own answers: one, several, a list, a body of text", as
   assert.equal(predictions.length, 1, 'a list of one gets a list')
 })
 
+test('a body of text is read by the charset that it says, and JSON that lies deep in itself is refused at once', async () => {
+  for (const [body, type] of [
+    [Buffer.from(texts[1]!, 'utf16le'), 'text/plain; charset=utf-16le'],
+    [Buffer.from(texts[1]!), 'text/plain; charset="UTF-8"'],
+  ] as const) {
+    const response = await post(body, { type })
+    assert.equal(response.status, 200, type)
+    same((await response.json()) as Said, trained[1]!)
+  }
+  const latin = await Promise.all(
+    [Buffer.from('schön', 'latin1'), 'schön'].map(async (body, i) =>
+      (await post(body, { type: `text/plain${i === 0 ? '; charset=iso-8859-1' : ''}` })).text(),
+    ),
+  )
+  assert.equal(latin[0], latin[1])
+  const unknown = await post('good', { type: 'text/plain; charset=klingon' })
+  assert.equal(unknown.status, 415)
+  assert.match(((await unknown.json()) as Said).error!, /the charset klingon is not known; send the text in UTF-8/)
+  const nested = await post(`${'['.repeat(1e6)}${']'.repeat(1e6)}`, { type: 'application/json' })
+  assert.equal(nested.status, 400)
+  assert.match(((await nested.json()) as Said).error!, /more than 100 lists and objects in each other/)
+  const brackets = await post({ text: '[{"'.repeat(500) }, { type: form })
+  assert.equal(brackets.status, 200, 'brackets inside of a text are no lists')
+})
+
 test('what is no text is refused by name, and the others are answered', async () => {
   const some = await post({ texts: [texts[0], ' \n', null, texts[2]] }, { type: form })
   assert.equal(some.status, 207)

@@ -1,14 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
-import sharp from 'sharp'
 import { FileError } from '../../base/errors.ts'
-import { type Card, probePicture } from '../../onnx/index.ts'
+import type { AnyCard } from '../../runtime/card.ts'
 
 /** The files of a folder by their names. */
 export type Files = Record<string, string | Uint8Array>
 
 /** What a target is written from. */
 export interface TargetModel {
-  card: Card
+  card: AnyCard
   /** Size of model.onnx in bytes. */
   bytes: number
 }
@@ -31,7 +30,7 @@ function ownPackage(): PackageFile {
 
 /** The versions of packages for a folder: `anneal` and `@anneal/run` compatible with this one, a runtime of ONNX exactly as
  *  the check had it, others as Anneal takes them. */
-export function versionsOf(names: readonly string[], { checks = [] }: Card): Record<string, string> {
+export function versionsOf(names: readonly string[], { checks = [] }: AnyCard): Record<string, string> {
   const { version, dependencies, peerDependencies } = ownPackage()
   return Object.fromEntries(
     names.map(name => {
@@ -45,9 +44,23 @@ export function versionsOf(names: readonly string[], { checks = [] }: Card): Rec
   )
 }
 
+/** The packages among some that this installation of Anneal has. */
+export const installed = (names: readonly string[]): string[] =>
+  names.filter(name => {
+    try {
+      import.meta.resolve(name)
+      return true
+    } catch {
+      return false
+    }
+  })
+
+/** A file of JSON, for people to read. */
+export const json = (value: object): string => `${JSON.stringify(value, undefined, 2)}\n`
+
 /** A package.json that is never published. */
 export const packageJson = (name: string, more: object): string =>
-  `${JSON.stringify({ name, private: true, type: 'module', ...more }, undefined, 2)}\n`
+  json({ name, private: true, type: 'module', ...more })
 
 /** A name that packages, images and functions may have. */
 export const plainName = (name: string): string =>
@@ -56,23 +69,6 @@ export const plainName = (name: string): string =>
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-+|-+$/g, '')
     .slice(0, 50) || 'classifier'
-
-/** The probe picture of the card as a PNG file, and the answer that the model gives for it: a folder's test asks for it.
- *  Without a picture if the card has no probe, or its pictures are neither grey nor RGB. */
-export async function probeFiles({ task, classes, probe, input, weights }: Card): Promise<Files> {
-  if (!probe || (input.channels !== 1 && input.channels !== 3)) return {}
-  const { width, height, outputs } = probe
-  const { channels } = input
-  const pixels = sharp(probePicture(probe, channels), { raw: { width, height, channels } })
-  const picture = channels === 1 ? pixels.toColourspace('b-w') : pixels
-  // Processors round integers differently on their way through the net.
-  const tolerance = weights === 'quantized' ? 0.1 : 0.001
-  const expected = { task, tolerance, outputs: Object.fromEntries(classes.map((name, i) => [name, outputs[i]])) }
-  return {
-    'probe.png': await picture.png().toBuffer(),
-    'probe.json': `${JSON.stringify(expected, undefined, 2)}\n`,
-  }
-}
 
 /** What a README says of packages that the registry may not have. */
 export const unpublished = (names: readonly string[]): string => `## If the registry does not have ${names.join(' or ')}

@@ -1,14 +1,16 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { FileError, ModelError, OptionError } from '../../base/errors.ts'
-import { writeAtomic } from '../../base/files.ts'
+import { OptionError } from '../../base/errors.ts'
 import { option, setting } from '../../base/options.ts'
-import { readCard } from '../../onnx/index.ts'
-import { isRun } from '../../runs/index.ts'
-import { type Exported, type ExportOptions, exportModel } from '../export-model.ts'
+import type { Card, FileCard, SoundFileCard, TableFileCard, TextFileCard } from '../../onnx/index.ts'
+import type { AnyCard } from '../../runtime/card.ts'
+import { type ExportOptions, exportModel } from '../export-model.ts'
 import type { RuntimeName } from '../runtimes.ts'
+import { type ExportSoundOptions, exportSound } from '../sound/export-sound.ts'
+import { type ExportTableOptions, exportTable } from '../table/export-table.ts'
+import { type ExportTextOptions, exportText } from '../text/export-text.ts'
 import { dockerFiles } from './docker.ts'
 import type { Files, TargetModel } from './files.ts'
+import { folderOf, put, refuseForeignFolder, withdrawn } from './folder.ts'
 import { lambdaFiles } from './lambda.ts'
 import { transformersFiles } from './transformers.ts'
 import { workerFiles } from './worker.ts'
@@ -28,71 +30,83 @@ const writers: Record<Exclude<Target, 'transformers'>, Writer> = {
 }
 
 /** A folder that was written. */
-export interface ExportedFolder extends Exported {
+export interface ExportedFolder<C extends FileCard = Card> {
+  /** The model in it. */
+  file: string
+  bytes: number
+  card: C
   folder: string
   /** Files that were left as they are, because a person has changed them. */
   kept: readonly string[]
   /** For transformers.js: the largest difference of a probability from the trained net on equal pixels. */
   differences?: readonly { runtime: RuntimeName; difference: number }[]
+  /** Of a table: why the check has no validation rows, if it has none. */
+  note?: string
 }
 
-/** Files that follow from the model, so they are always written. */
-const ofModel = ['probe.png', 'probe.json', 'onnx/model.onnx', 'config.json', 'preprocessor_config.json']
+/** Writes the folder of a server or a worker around the model that `exported` writes. */
+async function folderAround<C extends AnyCard, E extends { file: string; bytes: number; card: C }>(
+  run: string,
+  { to, out, format }: { to: Exclude<Target, 'transformers'>; out?: string | undefined; format: C['format'] },
+  exported: (file: string) => Promise<E>,
+): Promise<E & { folder: string; kept: readonly string[] }> {
+  const folder = folderOf(run, to, out)
+  const { model, files: filesOf } = writers[to]
+  refuseForeignFolder(folder, model, format)
+  const made = await exported(join(folder, model))
+  const files = await filesOf(made).catch(withdrawn(made.file))
+  return { ...made, folder, kept: put(folder, files) }
+}
 
-/** Writes a trained model with all that runs it elsewhere into a folder: model.onnx, handler or Dockerfile, package.json,
- *  README, a test. Files of an earlier export that differ are kept, except the model and what follows from it.
+/** Writes a trained model of pictures with all that runs it elsewhere into a folder: model.onnx, handler or Dockerfile,
+ *  package.json, README, a test. Files of an earlier export that differ are kept, except the model and what follows from it.
  *  `out`: the folder. Default: the name of the target in the run's folder. */
 export async function exportFolder(
   run: string,
   { to, out, ...options }: Omit<ExportOptions, 'net'> & { to: Target },
 ): Promise<ExportedFolder> {
-  if (out === undefined && !statSync(run, { throwIfNoEntry: false })?.isDirectory())
-    throw new ModelError(`${run}: is no run folder, so say where the folder goes: ${option('out')}.`)
-  const folder = out ?? join(run, to)
-  if (to === 'transformers') {
-    const model = 'onnx/model.onnx'
-    const [odd] = (['quantize', 'heat'] as const).filter(name => options[name])
-    if (odd) throw new OptionError(`${option(odd)}: does not fit ${setting('to', to)}. Leave it out.`)
-    refuseForeignFolder(folder, model)
-    const { files, ...made } = await transformersFiles(run, options)
-    return { ...made, file: join(folder, model), folder, kept: put(folder, files) }
-  }
-  const { model, files: filesOf } = writers[to]
-  refuseForeignFolder(folder, model)
-  const exported = await exportModel(run, { ...options, out: join(folder, model) })
-  const files = await filesOf(exported).catch(error => {
-    rmSync(exported.file)
-    throw error
-  })
-  return { ...exported, folder, kept: put(folder, files) }
+  if (to !== 'transformers')
+    return folderAround(run, { to, out, format: 'anneal-model' }, file => exportModel(run, { ...options, out: file }))
+  const folder = folderOf(run, to, out)
+  const model = 'onnx/model.onnx'
+  const [odd] = (['quantize', 'heat'] as const).filter(name => options[name])
+  if (odd) throw new OptionError(`${option(odd)}: does not fit ${setting('to', to)}. Leave it out.`)
+  refuseForeignFolder(folder, model, 'anneal-model')
+  const { files, ...made } = await transformersFiles(run, options)
+  return { ...made, file: join(folder, model), folder, kept: put(folder, files) }
 }
 
-/** Writes files into a folder; returns those that it left, because they were changed. */
-function put(folder: string, files: Files): string[] {
-  const kept: string[] = []
-  for (const [name, content] of Object.entries(files)) {
-    const file = join(folder, name)
-    const same = existsSync(file) && readFileSync(file).equals(Buffer.from(content))
-    if (existsSync(file) && !same && !ofModel.includes(name)) kept.push(name)
-    else if (!same) writeAtomic(file, content)
-  }
-  return kept
+/** The target of a model that is none of pictures. Throws for transformers.js. */
+function server(to: Target, of: string): Exclude<Target, 'transformers'> {
+  if (to !== 'transformers') return to
+  throw new OptionError(
+    `${setting('to', to)}: writes the folder that transformers.js reads of a model of pictures, and this is a model of ${of}. Take ${setting('to', 'docker')}, ${setting('to', 'lambda')} or ${setting('to', 'worker')}.`,
+  )
 }
 
-/** Refuses a folder with files that no export wrote. */
-function refuseForeignFolder(folder: string, name: string): void {
-  const stat = statSync(folder, { throwIfNoEntry: false })
-  if (!stat) return
-  if (!stat.isDirectory()) throw new FileError(`${folder}: is a file; expected a folder (${option('out')}).`)
-  if (readdirSync(folder).length === 0) return
-  if (isRun(folder)) throw new FileError(`${folder}: is the folder of a run; choose another one (${option('out')}).`)
-  const model = join(folder, name)
-  try {
-    readCard(readFileSync(model), model)
-  } catch (cause) {
-    throw new FileError(
-      `${folder}: has files, but no exported ${name}, so it is not of an earlier export. Choose an empty folder (${option('out')}).`,
-      { cause },
-    )
-  }
-}
+/** The same for a model of a table: its folder takes rows. */
+export const exportTableFolder = async (
+  run: string,
+  { to, out, ...options }: ExportTableOptions & { to: Target },
+): Promise<ExportedFolder<TableFileCard>> =>
+  folderAround(run, { to: server(to, 'a table'), out, format: 'anneal-table-model' }, file =>
+    exportTable(run, { ...options, out: file }),
+  )
+
+/** The same for a model of texts. */
+export const exportTextFolder = async (
+  run: string,
+  { to, out, ...options }: ExportTextOptions & { to: Target },
+): Promise<ExportedFolder<TextFileCard>> =>
+  folderAround(run, { to: server(to, 'texts'), out, format: 'anneal-text-model' }, file =>
+    exportText(run, { ...options, out: file }),
+  )
+
+/** The same for a model of sounds: its folder takes recordings. */
+export const exportSoundFolder = async (
+  run: string,
+  { to, out, ...options }: ExportSoundOptions & { to: Target },
+): Promise<ExportedFolder<SoundFileCard>> =>
+  folderAround(run, { to: server(to, 'sounds'), out, format: 'anneal-sound-model' }, file =>
+    exportSound(run, { ...options, out: file }),
+  )

@@ -1,3 +1,5 @@
+import { waveBytes } from '../../runtime/sound/write-wav.ts'
+
 /** A microphone that is heard. */
 export interface Microphone {
   /** Samples in a second. */
@@ -83,22 +85,5 @@ function olderNode(context: AudioContext, hear: (samples: Float32Array) => void)
 }
 
 /** Samples as a WAVE file of 32-bit floats, to be played and saved. */
-export function waveFile(samples: Float32Array, rate: number): Blob {
-  const view = new DataView(new ArrayBuffer(44))
-  const word = (at: number, text: string) => {
-    for (let i = 0; i < text.length; i++) view.setUint8(at + i, text.charCodeAt(i))
-  }
-  word(0, 'RIFF')
-  view.setUint32(4, 36 + samples.byteLength, true)
-  word(8, 'WAVEfmt ')
-  view.setUint32(16, 16, true)
-  view.setUint16(20, 3, true) // floats
-  view.setUint16(22, 1, true)
-  view.setUint32(24, rate, true)
-  view.setUint32(28, 4 * rate, true)
-  view.setUint16(32, 4, true)
-  view.setUint16(34, 32, true)
-  word(36, 'data')
-  view.setUint32(40, samples.byteLength, true)
-  return new Blob([view, samples as Float32Array<ArrayBuffer>], { type: 'audio/wav' })
-}
+export const waveFile = (samples: Float32Array, rate: number): Blob =>
+  new Blob([waveBytes(samples, rate)], { type: 'audio/wav' })

@@ -2,7 +2,7 @@ import { DataError } from '../../base/errors.ts'
 import { kindOf } from '../pixels.ts'
 import type { AudioBufferLike, BlobLike, RawSound, SoundHost, SoundInput } from '../types.ts'
 import type { Opened } from './format.ts'
-import { monoFrom, pcmResampler } from './mono.ts'
+import { checkNumbers, monoFrom, onlyNumbers, pcmResampler } from './mono.ts'
 import { readSamples, tooLong } from './read.ts'
 import { joined } from './resample.ts'
 
@@ -58,14 +58,16 @@ export function openBuffer(buffer: AudioBufferLike, encoding = 'AudioBuffer'): O
 async function collected(opened: Opened, { rate, seconds }: { rate: number; seconds: number }): Promise<Float32Array> {
   if (opened.frames! > seconds * opened.rate) throw tooLong(seconds, opened.frames! / opened.rate)
   const pieces: Float32Array[] = []
-  for await (const piece of monoFrom(opened, rate)) pieces.push(piece)
+  for await (const piece of onlyNumbers(monoFrom(opened, rate))) pieces.push(piece)
   return joined(pieces)
 }
 
 function ofRaw({ samples, sampleRate }: RawSound, { rate, seconds }: { rate: number; seconds: number }): Float32Array {
   const by = pcmResampler(sampleRate, rate, 'sampleRate')
   if (samples?.length > seconds * sampleRate) throw tooLong(seconds, samples.length / sampleRate)
-  const found = joined([by.push(samples), by.end()])
+  const first = by.push(samples)
+  checkNumbers(samples)
+  const found = joined([first, by.end()])
   if (found.length === 0) throw new DataError('it holds no samples (0 s); nothing was recorded')
   return found
 }

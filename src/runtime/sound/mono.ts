@@ -65,6 +65,27 @@ export async function* monoFrom(
   return { rate: opened.rate, channels, encoding, frames, peak, rms, clipped: full / values, missing }
 }
 
+const noNumbers = (missing: number, all: number) =>
+  new DataError(
+    `${missing} of its ${all} values are no numbers (NaN or infinite); it is damaged, or was computed wrongly. Put values from -1 to 1 there`,
+  )
+
+/** The pieces of a recording that is predicted. Throws at its end if values are no numbers: training counts them and takes 0, but an
+ *  answer would be one to another sound. */
+export async function* onlyNumbers(
+  pieces: AsyncGenerator<Float32Array, Heard>,
+): AsyncGenerator<Float32Array, undefined> {
+  const { missing, frames, channels } = yield* pieces
+  if (missing > 0) throw noNumbers(missing, frames * channels)
+}
+
+/** The same for samples that a caller holds. */
+export function checkNumbers(samples: Float32Array): void {
+  let missing = 0
+  for (let i = 0; i < samples?.length; i++) if (!Number.isFinite(samples[i])) missing++
+  if (missing > 0) throw noNumbers(missing, samples.length)
+}
+
 /** The mean of the channels; counts what is heard in them. */
 function mixed(
   planes: readonly Float32Array[],

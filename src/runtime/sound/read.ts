@@ -1,7 +1,7 @@
 import { DataError } from '../../base/errors.ts'
 import type { ByteReader, Opened } from './format.ts'
 import { bytesNeeded, describeSound, formatOf, type SoundFormat } from './formats.ts'
-import { bytesReader, monoFrom } from './mono.ts'
+import { bytesReader, monoFrom, onlyNumbers } from './mono.ts'
 import { joined } from './resample.ts'
 import { openWav } from './wav.ts'
 
@@ -31,7 +31,7 @@ export async function readSamples(
     throw tooLong(seconds, opened.frames / opened.rate)
   const pieces: Float32Array[] = []
   let total = 0
-  for await (const piece of monoFrom(opened, rate)) {
+  for await (const piece of onlyNumbers(monoFrom(opened, rate))) {
     total += piece.length
     if (total > seconds * rate + 1) throw tooLong(seconds)
     pieces.push(piece)

@@ -35,6 +35,16 @@ const shown = (value: unknown): string => {
   return kindOf(value) === 'Date' ? 'a Date' : Array.isArray(value) ? 'a list' : 'an object'
 }
 
+/** The largest number of 32 bits, which is what the graph takes. */
+const largest = 3.4028234663852886e38
+
+/** A number of the graph. Throws for one that is infinite there. */
+function fitting(own: number, value: unknown): number {
+  if (Math.abs(own) > largest && Number.isFinite(own))
+    throw refuse(`${shown(value)} is beyond the numbers that the model takes, which go up to 3.4e38`)
+  return own
+}
+
 const isDate = (value: unknown): value is Date => kindOf(value) === 'Date'
 
 /** Seconds of a `Date`. An invalid one is a fault of the program, not a missing value. */
@@ -50,7 +60,7 @@ function numberOf({ reading }: TableCardInput, rule: MissingRule): CellReader['r
     if (value === null) return Number.NaN
     if (typeof value === 'number' || typeof value === 'bigint') {
       const own = Number(value)
-      return Number.isFinite(own) && !rule.numbers.has(own) ? own : Number.NaN
+      return Number.isFinite(own) && !rule.numbers.has(own) ? fitting(own, value) : Number.NaN
     }
     if (typeof value !== 'string')
       throw refuse(`${shown(value)} is not a number; give a number, or null where it is missing`)
@@ -60,7 +70,7 @@ function numberOf({ reading }: TableCardInput, rule: MissingRule): CellReader['r
     if (Number.isFinite(seconds)) return seconds
     const numbers = numberColumn([text], how)
     const own = numbers.read(text)
-    if (Number.isFinite(own)) return own
+    if (Number.isFinite(own)) return fitting(own, value)
     const other = numberColumn([text], { name: '', decimal: how.decimal })
     if (Number.isFinite(other.read(text)))
       throw refuse(

@@ -57,7 +57,7 @@ export class TextModel extends PlainModel<TextFileCard> {
         `is ${text == null ? String(text) : Array.isArray(text) ? 'a list' : typeof text === 'object' ? kindOf(text) : `a ${typeof text}`}; expected a text (a string).`,
       )
     if (text.trim() === '') throw refuse('is empty; expected a text.')
-    return this.#parts.tokens.of(text)
+    return this.#parts.tokens.of(text, this.card.input.maxTokens)
   }
 
   /** Predicts texts that were read. */

@@ -65,7 +65,14 @@ function rawSound({ samples, sampleRate }: Record<string, unknown>): RawSound {
   const odd = samples.findIndex(v => typeof v !== 'number')
   if (odd >= 0)
     throw new Refused(400, 'request', `samples[${odd}]: expected a number, got ${JSON.stringify(samples[odd])}`)
-  if (typeof sampleRate !== 'number')
-    throw new Refused(400, 'request', `sampleRate: expected the samples in a second, got ${JSON.stringify(sampleRate)}`)
-  return { samples: Float32Array.from(samples), sampleRate }
+  const infinite = samples.findIndex(v => !Number.isFinite(v))
+  if (infinite >= 0)
+    throw new Refused(400, 'request', `samples[${infinite}]: expected a number from -1 to 1, got ${samples[infinite]}`)
+  if (!Number.isInteger(sampleRate) || !((sampleRate as number) > 0))
+    throw new Refused(
+      400,
+      'request',
+      `sampleRate: expected the samples in a second, a whole number, got ${JSON.stringify(sampleRate)}`,
+    )
+  return { samples: Float32Array.from(samples), sampleRate: sampleRate as number }
 }

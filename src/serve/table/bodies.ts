@@ -1,6 +1,6 @@
 import { plural } from '../../base/format.ts'
 import type { TableFileCard } from '../../onnx/table-card.ts'
-import { jsonOf, typeOf } from '../body.ts'
+import { jsonOf, textOf, typeOf } from '../body.ts'
 import { Refused } from '../refused.ts'
 
 /** The rows of a request, and what errors call each. `many`: it gets a list. */
@@ -22,7 +22,8 @@ export const ways =
  *  if it begins like JSON. Throws `Refused`. */
 export async function rowsOf(contentType: string | null, body: Uint8Array, how: How): Promise<GivenRows> {
   const type = typeOf(contentType)
-  if (type === 'text/csv' || type === 'text/tab-separated-values') return fromCsv(body, how)
+  if (type === 'text/csv' || type === 'text/tab-separated-values')
+    return fromCsv(textOf(contentType, body, 'the CSV'), how)
   const begins = new TextDecoder().decode(body.subarray(0, 64)).trimStart()
   const json = type === 'application/json' || ((type === '' || isCurls(type)) && /^[[{]/.test(begins))
   if (json) return fromJson(body, how)
@@ -60,14 +61,8 @@ function checkCount(n: number, most: number): void {
 }
 
 /** Rows of CSV. The delimiter is the one by which the first line names the columns of the model. */
-async function fromCsv(body: Uint8Array, { card, maxRows }: How): Promise<GivenRows> {
+async function fromCsv(text: string, { card, maxRows }: How): Promise<GivenRows> {
   const { csvRows } = await import('../../page/csv.ts')
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(body)
-  } catch {
-    throw new Refused(400, 'request', 'the CSV is not UTF-8')
-  }
   const names = card.inputs.map(({ name }) => name)
   let found: ReturnType<typeof csvRows>
   try {

@@ -113,6 +113,12 @@ const dateOf =
   ({ name }: TableCardInput, datatype: unknown) =>
   (value: TableValue, i: number): TableValue => {
     if (datatype === 'BYTES' || value === null || typeof value === 'string') return value
+    if (typeof value !== 'number' && typeof value !== 'bigint')
+      throw new Refused(
+        422,
+        'row',
+        `row ${i + 1}, "${name}": ${JSON.stringify(value)} is no whole number of seconds since 1970`,
+      )
     const seconds = Number(value)
     if (value === -(2n ** 63n) || seconds <= -(2 ** 63)) return null
     const date = new Date(seconds * 1000)

@@ -1,5 +1,5 @@
 import { plural } from '../../base/format.ts'
-import { jsonOf, typeOf } from '../body.ts'
+import { jsonOf, textOf, typeOf } from '../body.ts'
 import { Refused } from '../refused.ts'
 
 /** The ways in which `POST /predict` takes texts, for messages. */
@@ -14,7 +14,7 @@ export function textsOf(
   maxTexts: number,
 ): { texts: unknown[]; many: boolean } {
   const type = typeOf(contentType)
-  if (type === 'text/plain') return { texts: [plain(body)], many: false }
+  if (type === 'text/plain') return { texts: [textOf(contentType, body, 'the text')], many: false }
   const begins = new TextDecoder().decode(body.subarray(0, 64)).trimStart()
   const open = type === '' || type === 'application/x-www-form-urlencoded'
   if (type !== 'application/json' && !(open && /^[[{"]/.test(begins)))
@@ -33,14 +33,6 @@ export function textsOf(
   if (list.length > maxTexts)
     throw new Refused(413, 'texts', `the request has more than ${plural(maxTexts, 'text')}; send them in several`)
   return { texts: list, many: true }
-}
-
-function plain(body: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(body)
-  } catch {
-    throw new Refused(400, 'request', 'the text is not UTF-8')
-  }
 }
 
 /** What stands under `text` or `texts`. */

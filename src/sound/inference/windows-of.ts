@@ -1,5 +1,5 @@
 import { DataError } from '../../base/errors.ts'
-import { bytesReader, pcmResampler } from '../../runtime/sound/mono.ts'
+import { bytesReader, checkNumbers, onlyNumbers, pcmResampler } from '../../runtime/sound/mono.ts'
 import { hopOf, isOneWindow } from '../../runtime/sound/windows.ts'
 import { fileReader, monoOf, namedError, type Sound } from '../decode/decode.ts'
 import { windowOf } from '../source.ts'
@@ -58,13 +58,15 @@ async function* piecesOf(input: SoundInput, rate: number): AsyncGenerator<Float3
   if (typeof input === 'string' || input instanceof Uint8Array) {
     const reader = typeof input === 'string' ? fileReader(input) : bytesReader(input)
     try {
-      yield* monoOf(reader, rate)
+      yield* onlyNumbers(monoOf(reader, rate))
     } finally {
       if ('close' in reader) (reader as ReturnType<typeof fileReader>).close()
     }
     return
   }
   const by = pcmResampler(input?.rate, rate)
-  yield by.push(input.samples)
+  const first = by.push(input.samples)
+  checkNumbers(input.samples)
+  yield first
   yield by.end()
 }
