@@ -20,6 +20,7 @@ import { checkSameMachine, machineFacts } from '../../train/same-machine.ts'
 import { Stopped } from '../../train/stop.ts'
 import { Both } from '../models/both.ts'
 import { fitTableModel } from '../models/index.ts'
+import { returnMemory } from '../models/lightgbm/memory.ts'
 import { lightgbmVersion } from '../models/lightgbm/pins.ts'
 import type { TableOptions } from '../options.ts'
 import { serverOf } from '../read/server.ts'
@@ -105,6 +106,7 @@ export async function resumeTable(
 export async function drive(dir: string, job: Job, hooks: TableHooks): Promise<RunResult> {
   const { mode, config } = job
   const { onRun, onEvent = () => {}, writeReport } = hooks
+  if (!trainsOnLibtorch(config.model)) returnMemory()
   const run = openRun(dir, mode)
   let begun = mode === 'append'
   let held = true

@@ -77,7 +77,8 @@ export function openLightgbm(path: string): Lightgbm {
   return open.library
 }
 
-function openKoffi(): Koffi {
+/** The package that calls C libraries. Throws where it is not installed. */
+export function openKoffi(): Koffi {
   try {
     return createRequire(import.meta.url)('koffi') as Koffi
   } catch (cause) {
