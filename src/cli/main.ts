@@ -3,12 +3,16 @@ import { AnnealError, didYouMean, OptionError } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
 import type { Options, OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
+import { version } from '../base/version.ts'
 import type { commandFlags } from './options.ts'
 import { outlivesHangUp, watchOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 
 const program = new Command('anneal')
-  .description('Trains good image classifiers, and ships them: the five easy steps of fast.ai, on libtorch.')
+  .description(
+    'Trains good classifiers of pictures, tables, texts and sounds, and ships them: the five easy steps of fast.ai, on libtorch.',
+  )
+  .version(version(), '-v, --version', 'show the version')
   .option('--debug', 'show stack traces')
   .configureHelp({ showGlobalOptions: true })
   .showSuggestionAfterError(true)
@@ -44,10 +48,12 @@ does(
   'train',
   program
     .command('train')
-    .description('train on pictures (class folders, a table, or file names), or on the rows of a table (--target)')
+    .description(
+      'train on pictures, texts or sounds (class folders, a table, or file names), or on the rows of a table (--target)',
+    )
     .argument(
       '[folder]',
-      'class folders, also inside train, validation and test; the pictures that --labels names; or a table, with --target',
+      'class folders, also inside train, validation and test; the files that --labels names; or a table, with --target',
     )
     .addHelpText(
       'after',
@@ -58,6 +64,8 @@ Examples:
   npx anneal train photos --labels ages.csv --targets age --loss huber
   npx anneal train cells --channel-files _DAPI,_GFP --like different
   npx anneal train houses.csv --target price
+  npx anneal train reviews.csv --text review --target stars
+  npx anneal train recordings
   npx anneal train photos --config runs/NAME/config.json --epochs 16
   npx anneal train --resume runs/NAME
   npx anneal train --resume runs/NAME --data /moved/photos`,
@@ -82,9 +90,11 @@ does(
   'evaluate',
   program
     .command('evaluate')
-    .description('how a trained model does on labelled pictures, or on rows of a table, that it was not trained on')
+    .description(
+      'how a trained model does on labelled pictures, texts, sounds or rows of a table that it was not trained on',
+    )
     .argument('<run>', 'a run folder, or a saved model')
-    .argument('<folder>', 'class folders, or pictures with --labels; for a run on a table: a table'),
+    .argument('<folder>', 'class folders, or files with --labels; for a run on a table: a table'),
   async () => ({ ...(await tableTables()).tableCalls.evaluateTable, ...(await optionTables()).evaluate }),
   async (options, flags, run: string, folder: string) =>
     (await import('./evaluate.ts')).evaluate(run, folder, options, flags),
@@ -94,9 +104,9 @@ does(
   'predict',
   program
     .command('predict')
-    .description('label pictures, or the rows of a table, with a trained model')
+    .description('label pictures, texts, sounds, or the rows of a table, with a trained model')
     .argument('<run>', 'a run folder, or a saved model')
-    .argument('<paths...>', 'pictures, or folders of pictures; for a run on a table: a table')
+    .argument('<paths...>', 'files, or folders of files; for a run on a table: a table')
     .addHelpText(
       'after',
       `
@@ -114,7 +124,7 @@ does(
   program
     .command('export')
     .description(
-      'write a trained model as one ONNX file, raw pictures or rows in and answers out, checked against the trained model',
+      'write a trained model as one ONNX file, raw data in and answers out, checked against the trained model',
     )
     .argument('[run]', 'a run folder, or a saved model; with --check it may be left out')
     .option('--no-check', 'write the file without comparing it with the trained net')
