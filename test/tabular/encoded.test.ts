@@ -167,3 +167,14 @@ test('a table without its training rows has the same validation and test rows', 
     [2000, rest.frame.columns[0]!.values, 0],
   )
 })
+
+test('rows that were freed say so when they are asked for again', () => {
+  const x = encodeLater(
+    frame,
+    encoding,
+    Int32Array.from({ length: rows }, (_, i) => i),
+  )
+  x.free!()
+  for (const ask of [() => x.numbers, () => x.part!([0]), () => [...x.blocks!(64)]])
+    assert.throws(ask, /5000 encoded rows were freed, and are asked for again/)
+})

@@ -135,16 +135,20 @@ async function grownTexts(options: FitTableOptions, digest?: RowsDigest): Promis
     return part
   }
   try {
-    const boosters = labels.train.map((values, target) => {
-      // LightGBM reads the labels of a forest in each iteration, so each one has its own bins.
+    // LightGBM reads the labels of a forest in each iteration, so each one has its own bins.
+    const bins = labels.train.map((values, target) => {
       const binned = held(new BinnedRows(library, matrices.train, parameters))
       if (target === 0) digest?.targets(train.y)
       const binnedValid = held(new BinnedRows(library, matrices.valid, parameters, binned))
       if (target === 0) digest?.targets(valid.y)
       binned.label(values)
       binnedValid.label(labels.valid[target]!)
-      return new Growing(held(new Booster(library, binned, binnedValid, parameters)), deviationOf(train.y, values))
+      return { binned, binnedValid, unit: deviationOf(train.y, values) }
     })
+    options.onBinned?.()
+    const boosters = bins.map(
+      ({ binned, binnedValid, unit }) => new Growing(held(new Booster(library, binned, binnedValid, parameters)), unit),
+    )
     await grow(boosters, options, epochs)
     return boosters.map(({ booster, best }) => booster.text(best.trees))
   } finally {

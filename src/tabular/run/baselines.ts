@@ -91,7 +91,7 @@ export function constant({ task, classes, values }: Targets, rows: number): Floa
 
 const shares = [1 / 8, 1 / 4, 1 / 2, 1]
 /** A learning curve is drawn where trees on all rows take less than this. */
-export const cheap = 3 // seconds
+const cheap = 3 // seconds
 const leastRows = 200
 
 /** The leading metric of trees on an eighth, a quarter, half and all of the training rows, drawn at random; empty where that

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { collectGarbage } from '../../base/memory.ts'
 import { version } from '../../base/version.ts'
 import type { CalibrationPart } from '../../runs/index.ts'
 import { operatorThreads } from '../../torch/index.ts'
@@ -6,7 +7,6 @@ import { watched } from '../encoded.ts'
 import { fitTableModel } from '../models/index.ts'
 import type { TableOptions } from '../options.ts'
 import type { LabelledRows, TableModel, TableModelName, Targets } from '../types.ts'
-import { cheap } from './baselines.ts'
 import { type TableCard, writeCard } from './card.ts'
 import { atTemperature, calibrate, chooseThreshold, positiveClass } from './decide.ts'
 import type { Predict } from './importance.ts'
@@ -51,28 +51,37 @@ export interface Saved {
   tested: Awaited<ReturnType<typeof testOf>>
 }
 
-/** From so many training rows on, their memory is freed when the model is saved. */
-const manyRows = 200_000
+/** From so many rows for training on, trees free the memory of these rows when LightGBM has them in its bins. So many
+ *  take longer than a learning curve may (`cheap`), which would need them again. */
+const manyRows = 500_000
 
 /** Fits the model, decides on the validation rows, and saves it. What only the report needs comes after this. */
 export async function fitAndSave(
   session: TableSession,
-  { table, config, options, clock, alone }: One,
+  { table: whole, config, options, clock, alone }: One,
   { signal, report }: TableHooks,
 ): Promise<Saved> {
   const { run } = session
   const { seed } = config
-  const { targets, parts } = table
+  const { targets, parts } = whole
   const model = modelOf(options)
-  const [{ x, y }, valid] = [labelledAt(table, parts.train), partOf(table, parts.valid)]
-  const hashes = new RowHashes(x.rows, rowTexts(table.frame, table.encoding, parts.train))
+  const [{ x, y }, labelled] = [labelledAt(whole, parts.train), partOf(whole, parts.valid)]
+  const hashes = new RowHashes(x.rows, rowTexts(whole.frame, whole.encoding, parts.train))
   const train = { x: watched(x, block => hashes.add(block)), y }
+  let rest: { table: RunTable; some: LabelledRows; valid: TablePart } | undefined
+  const free = () => {
+    const some = linearRows({ x, y })
+    for (const rows of [x, labelled.x]) rows.free?.()
+    const table = withoutTraining(whole)
+    rest = { table, some, valid: partOf(table, table.parts.valid) }
+    collectGarbage()
+  }
   const recorder = new FitRecorder(session)
   const minutes = options.minutes === undefined ? {} : { minutes: Math.max(0.01, options.minutes - run.seconds / 60) }
   const { epochs, members, lr } = options
   const trained = await fitTableModel(model, {
     train,
-    valid,
+    valid: labelled,
     seed,
     threads: operatorThreads(),
     signal,
@@ -85,8 +94,10 @@ export async function fitAndSave(
     onStep: recorder.onStep,
     onChoice: recorder.onChoice,
     onFinder: recorder.onFinder,
+    ...(model === 'trees' && alone && x.rows >= manyRows ? { onBinned: free } : {}),
   })
   clock('fit')
+  const { table, some, valid } = rest ?? { table: whole, some: undefined, valid: labelled }
   const choose = (what: string, value: string, reason: string) => session.choice(what, value, reason)
   const raw = await trained.predict(valid.x, { signal })
   const { temperature, calibration } = calibrate(choose, valid.y, raw)
@@ -101,11 +112,7 @@ export async function fitAndSave(
   const tested = await testOf(table, { predict, decision, seed })
   clock('evaluate')
   const saved = { trained, card, epochs: recorder.epochs, outputs, predict, decision, calibration, tested }
-  if (model !== 'trees' || !alone || x.rows < manyRows || clock.of('fit') <= cheap)
-    return { ...saved, table, train, valid }
-  const some = linearRows(train)
-  const rest = withoutTraining(table)
-  return { ...saved, table: rest, train: { x: some.x, y }, some, valid: partOf(rest, rest.parts.valid) }
+  return some ? { ...saved, table, train: { x: some.x, y }, some, valid } : { ...saved, table, train, valid }
 }
 
 function decisionFor(

@@ -2,7 +2,6 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { RunError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
-import { collectGarbage } from '../../base/memory.ts'
 import { typed } from '../../base/options.ts'
 import { silent, streamReport } from '../../base/progress.ts'
 import { version } from '../../base/version.ts'
@@ -187,7 +186,6 @@ async function oneModel(session: TableSession, one: One, hooks: TableHooks): Pro
   tellLeaks(session, one.table)
   const saved = await fitAndSave(session, one, hooks)
   const { trained, card, table, train, some, valid, outputs, decision, tested } = saved
-  if (some) collectGarbage()
   const { targets, parts } = table
 
   session.emit({ type: 'phase', phase: 'baselines' })
