@@ -7,7 +7,9 @@ const main = new URL('../dist/program/main.js', import.meta.url)
 const onLibtorch = ['train', 'demo', 'evaluate', 'predict', 'augment', 'bench']
 
 // Trees are trained without libtorch.
-const trees = process.argv.some((arg, i) => arg === '--model=trees' || (arg === 'trees' && process.argv[i - 1] === '--model'))
+const trees = process.argv.some(
+  (arg, i) => arg === '--model=trees' || (arg === 'trees' && process.argv[i - 1] === '--model'),
+)
 
 function stop(why) {
   process.stderr.write(`anneal: ${why}\n`)

@@ -52,11 +52,13 @@ export function partOf(table: RunTable, rows: Int32Array): TablePart {
  *  readable no longer. */
 export function withoutTraining(table: RunTable): RunTable {
   const { valid, test } = table.parts
-  const kept = Int32Array.from([...valid, ...(test ?? [])]).sort()
-  const places = (rows: Int32Array) => {
-    const at = new Map(Array.from(kept, (row, i) => [row, i]))
-    return rows.map(row => at.get(row)!)
-  }
+  const kept = new Int32Array(valid.length + (test?.length ?? 0))
+  kept.set(valid)
+  if (test) kept.set(test, valid.length)
+  kept.sort()
+  const placeOf = new Int32Array(table.frame.rows)
+  for (let i = 0; i < kept.length; i++) placeOf[kept[i]!] = i
+  const places = (rows: Int32Array) => rows.map(row => placeOf[row]!)
   const parts = { train: new Int32Array(0), valid: places(valid), ...(test ? { test: places(test) } : {}) }
   const targets = targetsAt(table.targets, kept)
   keepRows(table.frame, kept)

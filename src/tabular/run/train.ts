@@ -69,7 +69,9 @@ const trainsOnLibtorch = (model: string): boolean => model !== 'trees'
 
 function whole(asked: Asked): RunConfig {
   const libtorch = trainsOnLibtorch(asked.model)
-  const facts: Record<string, string> = libtorch ? { libtorch: library().version } : { lightgbm: lightgbmVersion }
+  const facts: Record<string, string> = libtorch
+    ? { libtorch: library().version }
+    : { lightgbm: process.env.ANNEAL_LIGHTGBM || lightgbmVersion }
   return {
     versions: { node: process.versions.node, ...facts, anneal: version() },
     machine: machineFacts({ libtorch }),
