@@ -50,6 +50,7 @@ export async function evaluateTable(
   options: TableReadOptions & ReadingHooks = {},
 ): Promise<EvaluatedTable> {
   check('evaluateTable', options)
+  refuseRanks('tables are evaluated')
   await setUpOnce(options.report)
   return (await import('../tabular/run/evaluate.ts')).evaluateTable(run, source, {
     ...options,

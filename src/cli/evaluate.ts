@@ -3,6 +3,7 @@ import type { EvaluateFolderOptions } from '../api/evaluate.ts'
 import { OptionError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { flagOf } from '../base/options.ts'
+import { readEnvironment } from '../ranks/environment.ts'
 import { metricsText } from '../runs/index.ts'
 import { type TableReadOptions, tableOnlyOptions } from '../tabular/options.ts'
 import { findCard } from '../tabular/run/card.ts'
@@ -34,6 +35,7 @@ export async function evaluate(
     progress: (label, done, total) => reporter.progress({ label, done, total }),
   })
   reporter.close()
+  if ((readEnvironment()?.rank ?? 0) > 0) return // of several processes the first one shows the figures
   for (const warning of result.warnings) process.stderr.write(`anneal: ${flat(warning)}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)

@@ -127,7 +127,7 @@ export async function drive(
           noteRun(dir)
           notes.to(warn)
         },
-        report: notice => tell(reporter, notice, flags.json ?? false),
+        report: notice => follows || tell(reporter, notice, flags.json ?? false),
         progress: (label, done, total) => reporter.progress({ label, done, total }),
         writeReport: async dir => (await import('../report/index.ts')).writeReport(dir),
       },

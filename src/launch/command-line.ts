@@ -40,6 +40,11 @@ export interface RankCommand {
 /** The commands of Anneal that share their work among ranks. */
 const shared = ['train', 'demo', 'evaluate']
 
+/** Those that work in one process. */
+const inOneProcess = 'predict, export, augment, runs, report, clean, serve, doctor, bench, shard, launch, setup'.split(
+  ', ',
+)
+
 /** Reads the command of the ranks: `train photos`, `anneal train photos`, `npx anneal train photos`, a script for Node, or
  *  any other program. `self`: how this process runs Anneal (`[node, bin/anneal.mjs]`). */
 export function readCommand(words: readonly string[], self: readonly string[]): RankCommand {
@@ -52,6 +57,13 @@ export function readCommand(words: readonly string[], self: readonly string[]): 
   const anneal = plain[0] === 'anneal' ? plain.slice(1) : plain
   const [first = '', ...rest] = anneal
   if (shared.includes(first)) return { file: self[0]!, args: [...self.slice(1), ...anneal], anneal: [...anneal] }
+  if (inOneProcess.includes(first))
+    throw new OptionError(
+      `launch: "anneal ${first}" runs in one process and does not share its work among ranks; start it without launch: npx anneal ${first} …${
+        plain[0] === 'anneal' ? '' : `. A program of this name is started by its path: ./${first}`
+      }`,
+      { exitCode: 2 },
+    )
   if (plain[0] === 'anneal')
     throw new OptionError(
       `launch: "anneal ${first}" does not share its work among ranks; expected ${shared.join(', ')}.${didYouMean(first, shared)} ${example}`,
@@ -61,10 +73,16 @@ export function readCommand(words: readonly string[], self: readonly string[]): 
   return { file: first, args: rest }
 }
 
-/** The command of a restart: `anneal train` goes on with its run, if it made one. Another command starts as it was. */
+/** Whether a command makes a run, which `train --resume` goes on with. */
+export const makesRun = ({ anneal = [] }: Pick<RankCommand, 'anneal'>): boolean =>
+  anneal[0] === 'train' || anneal[0] === 'demo'
+
+/** The command of a restart: `anneal train` and `anneal demo` go on with their run, if they made one. Another command
+ *  starts as it was. */
 export function resumed(command: RankCommand, self: readonly string[], run: string | undefined): RankCommand {
   const { anneal } = command
-  if (run === undefined || anneal?.[0] !== 'train' || anneal.some(word => /^--resume(=|$)/.test(word))) return command
+  const resumes = anneal?.some(word => /^--resume(=|$)/.test(word))
+  if (run === undefined || !anneal || !makesRun(command) || resumes) return command
   const words = ['train', '--resume', run, ...(anneal.includes('--json') ? ['--json'] : [])]
   return { file: self[0]!, args: [...self.slice(1), ...words], anneal: words }
 }

@@ -5,7 +5,7 @@ import type { Writable } from 'node:stream'
 import { FileError, fileReason, OptionError, RunError } from '../base/errors.ts'
 import { ensureFolder } from '../base/files.ts'
 import { duration, plural, quoted } from '../base/format.ts'
-import { type RankCommand, resumed } from './command-line.ts'
+import { makesRun, type RankCommand, resumed } from './command-line.ts'
 import { type Failure, type Group, type RankPlan, startGroup } from './group.ts'
 import { launchVariable } from './launched.ts'
 import { Sink } from './lines.ts'
@@ -72,11 +72,12 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
 }
 
 /** On several machines each launcher has to know which run a restart goes on with: the one that rank 0 makes. */
-function checkRestarts({ anneal = [] }: RankCommand, { nnodes }: Place, maxRestarts: number): void {
+function checkRestarts(command: RankCommand, { nnodes }: Place, maxRestarts: number): void {
+  const { anneal = [] } = command
   const named = anneal.some(word => /^--(out|resume)(=|$)/.test(word))
-  if (nnodes > 1 && maxRestarts > 0 && anneal[0] === 'train' && !named)
+  if (nnodes > 1 && maxRestarts > 0 && makesRun(command) && !named)
     throw new OptionError(
-      `launch: --max-restarts ${maxRestarts} with --nnodes ${nnodes} needs the name of the run, so that all machines go on with the same one; expected --out after train. Example: train photos --out runs/first`,
+      `launch: --max-restarts ${maxRestarts} with --nnodes ${nnodes} needs the name of the run, so that all machines go on with the same one; expected --out after ${anneal[0]}. Example: train photos --out runs/first`,
       { exitCode: 2 },
     )
 }

@@ -8,7 +8,8 @@ const bucketBytes = 4 * 2 ** 20
 interface Bucket {
   /** Numbers of its parameters. */
   params: number[]
-  /** Their gradients, one after another, and each as a view of its shape. */
+  /** Their gradients, one after another, and each as a view that is laid out in memory as its parameter: in another
+   *  order a copy takes many times as long. */
   flat: Tensor
   views: Tensor[]
   missing: number
@@ -34,9 +35,10 @@ export class GradientSum {
     this.#end = onGradients(params, p => this.#ready(p))
   }
 
-  /** Runs `backward`; afterwards each gradient has the sum over all ranks added to what it was before. */
+  /** Runs `backward`; afterwards each gradient has the sum over all ranks added to what it was before. In float32 the
+   *  gradients then are the views of the buckets, until the next call. */
   during(backward: () => void): void {
-    const before = this.#params.map(p => p.grad)
+    const before = this.#params.map(p => (p.grad ? noGrad(() => p.grad!.clone()) : null))
     for (const [i, p] of this.#params.entries()) if (before[i]) p.grad = null
     for (const bucket of this.#buckets) bucket.missing = bucket.params.length
     this.#next = 0
@@ -83,19 +85,17 @@ export class GradientSum {
       }),
     )
   }
-  #take({ views, params, wait }: Bucket): void {
+  #take({ views, params, flat, wait }: Bucket): void {
     wait!()
     noGrad(() =>
       scope(() => {
-        const there = params.flatMap((p, i) => {
-          const grad = this.#params[p]!.grad
-          return grad ? [{ grad, view: views[i]! }] : []
-        })
-        if (there.length > 0)
-          aten._foreach_copy_(
-            there.map(t => t.grad),
-            there.map(t => t.view),
-          )
+        for (const [i, p] of params.entries()) {
+          const param = this.#params[p]!
+          const { grad } = param
+          if (!grad) continue
+          if (flat.dtype === param.dtype) param.grad = views[i]!
+          else grad.copy_(views[i]!)
+        }
       }),
     )
   }
@@ -120,8 +120,10 @@ function divided(params: readonly Tensor[], dtype: 'float32' | 'bfloat16'): Buck
         const flat = zeros([numbers.reduce((sum, p) => sum + params[p]!.numel, 0)], { dtype })
         let at = 0
         const views = numbers.map(p => {
-          const { numel, shape } = params[p]!
-          const view = flat.narrow(0, at, numel).reshape(...shape)
+          const { numel, shape, strides } = params[p]!
+          const view = isDense({ shape, strides })
+            ? aten.as_strided(flat, shape, strides, { storage_offset: at })
+            : flat.narrow(0, at, numel).reshape(...shape)
           at += numel
           return keep(view)
         })
@@ -129,4 +131,17 @@ function divided(params: readonly Tensor[], dtype: 'float32' | 'bfloat16'): Buck
       }),
     ),
   )
+}
+
+/** Whether a tensor fills its memory without gaps, in whatever order of its axes. */
+function isDense({ shape, strides }: Pick<Tensor, 'shape' | 'strides'>): boolean {
+  const axes = shape.flatMap((size, axis) => (size === 1 ? [] : [{ size, stride: strides[axis]! }]))
+  let next = 1
+  return axes
+    .sort((a, b) => a.stride - b.stride)
+    .every(({ size, stride }) => {
+      const fits = stride === next
+      next *= size
+      return fits
+    })
 }

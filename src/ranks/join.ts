@@ -19,6 +19,9 @@ export interface JoinOptions {
   report?: Report
 }
 
+/** How often this process has joined a group: a launcher's store still holds what was said in the groups before. */
+let joins = 0
+
 /** Joins the group that the environment names: meets the other ranks, compares versions, threads and `facts` with them, and
  *  connects to them. Without such an environment it returns the group of one. Throws with one line: the port is taken, the
  *  address is wrong, ranks are missing, or a rank differs. */
@@ -30,7 +33,8 @@ export async function joinRanks({
 }: JoinOptions = {}): Promise<Ranks> {
   if (!environment) return alone
   const { rank, size, listenOn, silenceSeconds } = environment
-  const prefix = environment.storeIsThere ? `/worker/attempt_${environment.attempt}` : ''
+  const again = joins++
+  const prefix = `${environment.storeIsThere ? `/worker/attempt_${environment.attempt}` : ''}${again > 0 ? `/again_${again}` : ''}`
   const timeoutMs = environment.joinSeconds * 1000
   await openStore(environment, { prefix, timeoutMs, signal, report })
   try {

@@ -1,3 +1,5 @@
+import { launchVariable } from '../launch/launched.ts'
+
 /** Variables of a process. */
 export type Variables = Readonly<Record<string, string | undefined>>
 
@@ -33,14 +35,26 @@ export interface Launcher {
   meets?(env: Variables, found: Found, job: string): { host?: string | undefined; port?: number | undefined }
 }
 
+const variablesOfTorchrun = {
+  rank: 'RANK',
+  size: 'WORLD_SIZE',
+  localRank: 'LOCAL_RANK',
+  localSize: 'LOCAL_WORLD_SIZE',
+}
+
 /** The launchers, the innermost first: the first one whose variables are set gives the place. Sources:
  *  docs.pytorch.org/docs/stable/elastic/run.html; Kubeflow's trainer and training-operator; slurm.schedmd.com/srun.html;
  *  the FAQ of Open MPI; the README of MPICH's hydra. */
 export const launchers: readonly Launcher[] = [
   {
-    // `anneal launch` sets the same variables.
+    name: 'anneal launch',
+    variables: variablesOfTorchrun,
+    applies: env => isSet(env[launchVariable]) && isSet(env.LOCAL_RANK),
+    nests: true,
+  },
+  {
     name: 'torchrun',
-    variables: { rank: 'RANK', size: 'WORLD_SIZE', localRank: 'LOCAL_RANK', localSize: 'LOCAL_WORLD_SIZE' },
+    variables: variablesOfTorchrun,
     applies: env => isSet(env.LOCAL_RANK) && isSet(env.LOCAL_WORLD_SIZE),
     nests: true,
   },

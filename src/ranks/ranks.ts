@@ -6,6 +6,8 @@ import { type Lost, lostText, readTrouble } from './trouble.ts'
 /** The part of a batch that this rank computes, and the weight of its mean loss in that of the whole batch. */
 export interface Share {
   samples: Uint32Array
+  /** Where they are in the batch: from the first one up to the place after the last. */
+  rows: { from: number; to: number }
   weight: number
 }
 
@@ -50,10 +52,11 @@ export class Ranks {
   share(batch: Uint32Array): Share {
     const { rank, size } = this
     const { length } = batch
-    if (size === 1) return { samples: batch, weight: 1 }
-    if (length < 2 * size) return { samples: batch, weight: 1 / size }
+    const whole = { samples: batch, rows: { from: 0, to: length } }
+    if (size === 1) return { ...whole, weight: 1 }
+    if (length < 2 * size) return { ...whole, weight: 1 / size }
     const [from, to] = [rank, rank + 1].map(r => Math.floor((length * r) / size)) as [number, number]
-    return { samples: batch.subarray(from, to), weight: (to - from) / length }
+    return { samples: batch.subarray(from, to), rows: { from, to }, weight: (to - from) / length }
   }
 
   /** Whether this rank does the part of a work with this number: parts go to the ranks in turn. */
@@ -201,9 +204,14 @@ export class Ranks {
       // The store is gone: the group ends for that reason.
     }
   }
-  /** Called with the warnings of other ranks. */
-  hearWarnings(hear: (text: string) => void): void {
+  /** From now on `hear` is called with the warnings of other ranks. Returns a function that gives them to whoever heard
+   *  them before. */
+  hearWarnings(hear: (text: string) => void): () => void {
+    const before = this.#hear
     if (this.isFirst) this.#hear = hear
+    return () => {
+      this.#hear = before
+    }
   }
 
   /** The error that a thrown one is, where the group is in trouble: what others threw since then follows from it. */

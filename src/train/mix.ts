@@ -28,26 +28,66 @@ export interface MixOptions {
  *  float32 [N, classes], whose cross-entropy is fastai's mixed loss; y float32 [N, T] of the others the mean by shares.
  *  A function of seed, epoch and step alone; nothing is changed in place. */
 export function mixBatch({ x, y }: { x: Tensor; y: Tensor }, options: MixOptions): Mixed {
-  const { mixup, cutmix, seed, epoch, step } = options
+  const plan = drawPlan(x.shape[0]!, options)
+  return noGrad(() => scope(() => mixed({ x, y: shares(y, options) }, plan, options)))
+}
+
+/** Some rows of a batch of `count` pictures as `mixBatch` makes them. `read` gives the pictures of places in the batch, each
+ *  once: those of the rows, and their partners. */
+export function mixPart(
+  count: number,
+  { from, to }: { from: number; to: number },
+  read: (places: Uint32Array) => { x: Tensor; y: Tensor },
+  options: MixOptions,
+): Mixed {
+  const { partners, lambdas, ...plan } = drawPlan(count, options)
+  const theirs = partners.slice(from, to)
+  const own = theirs.map((_, i) => from + i)
+  const places = [...new Set([...own, ...theirs])]
+  const at = new Map(places.map((place, i) => [place, i]))
+  return noGrad(() =>
+    scope(() => {
+      const { x, y } = read(Uint32Array.from(places))
+      const all = { x, y: shares(y, options) }
+      const mine = { partners: theirs.map(place => at.get(place)!), lambdas: lambdas.slice(from, to) }
+      return mixed(all, { ...plan, ...mine }, options)
+    }),
+  )
+}
+
+/** What is drawn for a batch. */
+interface MixPlan {
+  random: Random
+  cut: boolean
+  /** The place of each picture's partner. */
+  partners: number[]
+  /** λ of MixUp of each picture; empty where pictures are cut. */
+  lambdas: number[]
+}
+
+function drawPlan(count: number, { mixup, cutmix, seed, epoch, step }: MixOptions): MixPlan {
   for (const [name, alpha] of Object.entries({ mixup, cutmix }))
     if (alpha !== undefined && !(alpha > 0 && Number.isFinite(alpha)))
       throw new OptionError(`${name}: expected an α above 0 (fastai's are 0.4 for mixup, 1 for cutmix), got ${alpha}.`)
   const random = rng(seed, epoch, step, purpose.mix)
-  const cut = random.chance(0.5)
-  return noGrad(() =>
-    scope(() => {
-      const target = shares(y, options)
-      if (mixup === undefined && cutmix === undefined) return { x, y: target }
-      const partners = shuffle(
-        Array.from({ length: x.shape[0]! }, (_, i) => i),
-        random,
-      )
-      const how = mixup === undefined || (cutmix !== undefined && cut) ? drawCut(x, cutmix!, random) : undefined
-      return how
-        ? cutMixed(x, target, partners, how)
-        : mixedUp(x, target, partners, drawShares(partners.length, mixup!, random))
-    }),
+  const chance = random.chance(0.5)
+  const cut = cutmix !== undefined && (mixup === undefined || chance)
+  const partners = shuffle(
+    Array.from({ length: count }, (_, i) => i),
+    random,
   )
+  return { random, cut, partners, lambdas: cut || mixup === undefined ? [] : drawShares(count, mixup, random) }
+}
+
+/** The first pictures, each with its partner. */
+function mixed(
+  { x, y }: Mixed,
+  { random, cut, partners, lambdas }: MixPlan,
+  { mixup, cutmix }: Pick<MixOptions, 'mixup' | 'cutmix'>,
+): Mixed {
+  const own = (t: Tensor) => t.narrow(0, 0, partners.length)
+  if (mixup === undefined && cutmix === undefined) return { x: own(x), y: own(y) }
+  return cut ? cutMixed(x, y, partners, drawCut(x, cutmix!, random)) : mixedUp(x, y, partners, lambdas)
 }
 
 /** y of `single` as float32 [N, classes]. */
@@ -59,14 +99,15 @@ function shares(y: Tensor, { task, classes }: Pick<MixOptions, 'task' | 'classes
 const drawShares = (n: number, alpha: number, random: Random): number[] =>
   Array.from({ length: n }, () => beta(alpha, random)).map(share => Math.max(share, 1 - share))
 
-/** x·λ + partner·(1 - λ), and the targets alike; λ of each sample. */
+/** x·λ + partner·(1 - λ) of the first pictures, as many as there are partners, and the targets alike; λ of each. */
 export function mixedUp(x: Tensor, y: Tensor, partners: readonly number[], lambdas: readonly number[]): Mixed {
   const mix = (t: Tensor) => {
     const weight = fromArray(
       Float32Array.from(lambdas, share => 1 - share),
       [lambdas.length, ...t.shape.slice(1).map(() => 1)],
     )
-    return aten.lerp(t, chosen(t, partners), weight.to(t.dtype, { device: t.device })) // laid out as t
+    const own = t.narrow(0, 0, partners.length) // the result is laid out as it
+    return aten.lerp(own, chosen(t, partners), weight.to(t.dtype, { device: t.device }))
   }
   return { x: mix(x), y: mix(y) }
 }
@@ -102,16 +143,18 @@ export function cutBox(
   }
 }
 
-/** The partner's box in each picture; the share of a target is that of its pixels. */
+/** The partner's box in each of the first pictures, as many as there are partners; the share of a target is that of its
+ *  pixels. */
 export function cutMixed(x: Tensor, y: Tensor, partners: readonly number[], { x0, x1, y0, y1 }: CutBox): Mixed {
   const [height, width] = x.shape.slice(2) as [number, number]
   const area = (x1 - x0) * (y1 - y0)
-  const mixed = x.clone()
+  const [own, target] = [x, y].map(t => t.narrow(0, 0, partners.length)) as [Tensor, Tensor]
+  const mixed = own.clone()
   if (area > 0) {
     const box = (t: Tensor) => t.narrow(2, y0, y1 - y0).narrow(3, x0, x1 - x0)
     box(mixed).copy_(chosen(box(x), partners))
   }
-  return { x: mixed, y: aten.lerp(y, chosen(y, partners), area / (height * width)) }
+  return { x: mixed, y: aten.lerp(target, chosen(y, partners), area / (height * width)) }
 }
 
 /** Rows in another order. */

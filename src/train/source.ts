@@ -8,6 +8,9 @@ export interface Source {
   /** x: the net's input; y [N]: class numbers, int64. The same samples and epoch give the same bits. Called inside a
    *  scope, which frees the tensors. */
   batch(samples: Uint32Array, epoch: number): Batch
+  /** Some rows of a batch, from the first one up to the place after the last, where a row depends on other samples of the
+   *  batch: the same bits as in the whole batch. Default: the batch of these samples alone. */
+  part?(batch: Uint32Array, rows: { from: number; to: number }, epoch: number): Batch
 }
 /** A source that knows the targets of all its samples. */
 export interface LabelledSource extends Source {

@@ -1,7 +1,7 @@
 import { TrainingError } from '../base/errors.ts'
 import { rng } from '../base/random.ts'
 import type { GradientSum } from '../ranks/gradients.ts'
-import type { Ranks } from '../ranks/ranks.ts'
+import type { Ranks, Share } from '../ranks/ranks.ts'
 import { shareStatistics } from '../ranks/statistics.ts'
 import { aten, autocast, manualSeed, nn, noGrad, type optim, scope, type Tensor } from '../torch/index.ts'
 import type { InputBatch, LossBatch, PredictedBatch, Training } from './callback.ts'
@@ -66,7 +66,7 @@ export function takeStep(learn: Stepping, samples: Uint32Array, place: StepPlace
   const copies = share.samples.length === samples.length ? ranks.size : 1
   const over = learn.options.syncBn && !ranks.alone ? { group: ranks.name, copies } : undefined
   const inStep = () => {
-    const batch = firstBatch(learn, share.samples, place) as LossBatch
+    const batch = firstBatch(learn, samples, share, place) as LossBatch
     const hear = (name: EventName): Answers => {
       const answers = tools.events.now(name, batch, learn)
       for (const answer of answers) result.answers.add(answer)
@@ -149,10 +149,16 @@ function update(
   return !step.has('skip step')
 }
 
-/** The tensors of the samples, after the batch transforms. */
-function firstBatch(learn: Stepping, samples: Uint32Array, place: StepPlace): InputBatch {
-  const { x, y } = learn.train.batch(samples, place.epoch)
-  const { batchTransforms = [], seed } = learn.options
+/** The tensors of a rank's share of a batch, after the batch transforms. */
+function firstBatch(
+  { train, options }: Stepping,
+  whole: Uint32Array,
+  { samples, rows }: Share,
+  place: StepPlace,
+): InputBatch {
+  const shared = samples.length < whole.length
+  const { x, y } = shared && train.part ? train.part(whole, rows, place.epoch) : train.batch(samples, place.epoch)
+  const { batchTransforms = [], seed } = options
   const changed = (x: Tensor, transform: BatchTransform, i: number) => {
     const random = rng(seed, place.epoch, samples[0] ?? 0, transformPurpose + i)
     return transform(x, { samples, epoch: place.epoch, random })

@@ -56,8 +56,12 @@ try {
       return true
     }
   })()
+  // The same process joins once more, as a program does that trains and then evaluates.
+  const second = await joinRanks({ facts })
+  const next = await second.fromFirst('a', () => second.rank + 50)
+  await second.leave('done')
   process.stdout.write(
-    `${JSON.stringify({ sum: [...t.data()], half: half.to('float32').item === undefined ? 0 : half.to('float32').mean().item(), copied: [...copied.data()], bytes: Buffer.from(bytes).toString(), told, again, table: [...table], differs, heard, shares, left, listening, sent: work.sentBytes })}\n`,
+    `${JSON.stringify({ next, sum: [...t.data()], half: half.to('float32').item === undefined ? 0 : half.to('float32').mean().item(), copied: [...copied.data()], bytes: Buffer.from(bytes).toString(), told, again, table: [...table], differs, heard, shares, left, listening, sent: work.sentBytes })}\n`,
   )
 } catch (error) {
   process.stderr.write(`${(error as Error).name}: ${(error as Error).message}\n`)

@@ -7,6 +7,7 @@ import { F, fromArray, generator, manualSeed, nn, randn, type Tensor } from '../
 import type { Callback } from '../../src/train/callback.ts'
 import { computeFeatures } from '../../src/train/features.ts'
 import { Learner } from '../../src/train/learner.ts'
+import { mixedSource } from '../../src/train/mixed-source.ts'
 import type { Network } from '../../src/train/network.ts'
 import { objective } from '../../src/train/objective.ts'
 import { lrFind } from '../../src/train/rates/finder.ts'
@@ -25,6 +26,9 @@ export interface Case {
   batchSize?: number
   count?: number
   dropout?: boolean
+  /** α of MixUp and of CutMix. */
+  mixup?: number
+  cutmix?: number
 }
 export interface Trained {
   weights: number[]
@@ -64,6 +68,8 @@ try {
       y: targets(samples),
     }),
   }
+  const { mixup, cutmix } = c
+  const mixes = mixup !== undefined || cutmix !== undefined
   manualSeed(11)
   // A bias before a BatchNorm has a gradient of 0 but for rounding, which AdamW would make large.
   const conv = nn.conv2d(3, 8, 3, { padding: 1, bias: !c.norm })
@@ -94,7 +100,7 @@ try {
   const learn = new Learner(
     { net, groups },
     {
-      train: source,
+      train: mixes ? mixedSource(source, { mixup, cutmix, classes: classes.length, task, seed: 3 }) : source,
       valid: source,
       classes,
       objective: objective(task, classes),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { divide, readCommand, resumed } from '../../src/launch/command-line.ts'
 import { launchOptions } from '../../src/launch/options.ts'
@@ -42,16 +43,34 @@ test('a command of Anneal runs without npx between; scripts by Node; others as t
     () => readCommand([], self),
     /no command for the ranks.*Example: npx anneal launch --nproc 2 train photos/,
   )
-  assert.throws(() => readCommand(['anneal', 'serve', 'm'], self), /"anneal serve" does not share its work among ranks/)
+  for (const words of [
+    ['anneal', 'serve', 'm'],
+    ['predict', 'm', 'x.jpg'],
+    ['npx', 'anneal', 'export', 'm'],
+  ])
+    assert.throws(
+      () => readCommand(words, self),
+      /"anneal (serve|predict|export)" runs in one process.*start it without launch: npx anneal (serve|predict|export) …/,
+    )
   assert.throws(() => readCommand(['npx', 'anneal', 'trian'], self), /Did you mean "train"/)
 })
 
-test('a restart goes on with the run that was made, and only with anneal train', () => {
+test('each command of Anneal either shares its work among ranks or is refused by name', () => {
+  const main = readFileSync(new URL('../../src/cli/main.ts', import.meta.url), 'utf8')
+  const commands = [...main.matchAll(/\.command\('(\w+)'\)/g)].map(([, name]) => name!)
+  assert.ok(commands.length > 10, `${commands}`)
+  for (const name of commands)
+    if (['train', 'demo', 'evaluate'].includes(name)) assert.deepEqual(readCommand([name], self).anneal, [name])
+    else assert.throws(() => readCommand([name], self), /runs in one process/, name)
+})
+
+test('a restart goes on with the run that was made, and only with anneal train and demo', () => {
   const train = readCommand(['train', 'photos', '--epochs', '3', '--json'], self)
   assert.deepEqual(resumed(train, self, '/r/one').anneal, ['train', '--resume', '/r/one', '--json'])
   assert.equal(resumed(train, self, undefined), train)
   const going = readCommand(['train', '--resume', '/r/other', '--data', 'photos'], self)
   assert.equal(resumed(going, self, '/r/one'), going)
+  assert.deepEqual(resumed(readCommand(['demo'], self), self, '/r/one').anneal, ['train', '--resume', '/r/one'])
   const script = readCommand(['node', 'a.mjs'], self)
   assert.equal(resumed(script, self, '/r/one'), script)
 })

@@ -47,15 +47,18 @@ async function compare(c: Case, size: number, within: number): Promise<void> {
 const cases: [string, Case][] = [
   ['one label of three, gradients clipped, weights averaged', { task: 'single', gradClip: 0.5, average: true }],
   ['class weights, which the mean loss is divided by', { task: 'single', classWeights: [1, 4, 0.5] }],
-  ['several labels, statistics of BatchNorm kept', { task: 'multi', norm: true, frozenBn: true }],
+  [
+    'several labels, statistics of BatchNorm kept, MixUp or CutMix',
+    { task: 'multi', norm: true, frozenBn: true, mixup: 0.4, cutmix: 1 },
+  ],
   ['numbers, gradients of two batches added up', { task: 'regression', accumulate: 2 }],
   ['statistics of BatchNorm over all processes', { task: 'single', norm: true, syncBn: true }],
 ]
 for (const [name, c] of cases)
   test(`20 steps of 2 processes give the weights of one: ${name}`, () => compare(c, 2, 1e-5))
 
-test('20 steps of 3 processes with uneven shares give the weights of one', () =>
-  compare({ task: 'single', norm: true, syncBn: true, average: true, count: 37, batchSize: 8 }, 3, 1e-5))
+test('20 steps of 3 processes with uneven shares and MixUp give the weights of one', () =>
+  compare({ task: 'single', norm: true, syncBn: true, average: true, count: 37, batchSize: 8, mixup: 0.4 }, 3, 1e-5))
 
 test('batches too small to be shared out are computed by all', () =>
   compare({ task: 'single', norm: true, syncBn: true, batchSize: 3, count: 20 }, 2, 1e-5))

@@ -10,6 +10,8 @@ interface Found {
   bytes: string
   told: { rank: number }
   again: number
+  /** Said in a second group of the same processes. */
+  next: number
   table: number[]
   differs: string
   heard: string[]
@@ -29,6 +31,7 @@ for (const size of [2, 3])
       assert.equal(f.bytes, 'hello')
       assert.deepEqual(f.told, { rank: 0 })
       assert.equal(f.again, 40)
+      assert.equal(f.next, 50)
       assert.deepEqual(
         f.table,
         Array.from({ length: size }, (_, r) => 1 / (r + 1)),

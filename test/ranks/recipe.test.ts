@@ -9,6 +9,7 @@ import { ownCache } from '../helpers/cache.ts'
 import { program } from '../helpers/cli.ts'
 import { freePort, type RankProcess, startRank } from '../helpers/ranks.ts'
 import { allMarks, marked } from '../helpers/recipe.ts'
+import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-ranks-'))
 const path = (...parts: string[]) => join(folder, ...parts)
@@ -36,19 +37,18 @@ const env = () => ({
 })
 
 /** `anneal train ARGS` in `size` processes; in one without a launcher's variables. */
-async function train(
-  args: readonly string[],
-  size: number,
-  more: (rank: number) => Record<string, string> = () => ({}),
-) {
+const train = (args: readonly string[], size: number) => anneal(['train', ...args], size)
+
+/** `anneal ARGS` in as many. */
+async function anneal(args: readonly string[], size: number) {
   const port = await freePort()
   const none = { RANK: '', WORLD_SIZE: '', LOCAL_RANK: '', LOCAL_WORLD_SIZE: '' }
   return Array.from({ length: size }, (_, rank) =>
-    startRank([...program, 'train', ...args], {
+    startRank([...program, ...args], {
       rank,
       size,
       port,
-      env: { ...env(), ...(size === 1 ? none : {}), ...more(rank) },
+      env: { ...env(), ...(size === 1 ? none : {}) },
     }),
   )
 }
@@ -60,13 +60,13 @@ async function done(ranks: readonly RankProcess[]): Promise<void> {
     `${JSON.stringify(ends)}${said(ranks)}`,
   )
 }
-const weights = (run: string) => {
-  const all = [...readWeights(path(run, 'best.safetensors'))].filter(([, t]) => t.dtype === 'float32')
+const weights = (run: string, file: string) => {
+  const all = [...readWeights(path(run, file))].filter(([, t]) => t.dtype === 'float32')
   return new Map(all.map(([name, t]) => [name, new Float32Array(Uint8Array.from(t.data).buffer)]))
 }
 /** The tensor that differs most, and by how much, relative to 1 and to its values. */
-function farthest(a: string, b: string): { name: string; far: number } {
-  const [x, y] = [weights(a), weights(b)]
+function farthest(a: string, b: string, file = 'best.safetensors'): { name: string; far: number } {
+  const [x, y] = [weights(a, file), weights(b, file)]
   assert.deepEqual([...x.keys()], [...y.keys()])
   const far = Array.from(x, ([name, v]) => ({
     name,
@@ -101,6 +101,76 @@ test('two processes of the command train what one trains; the first alone writes
   assert.match(ranks[0]!.out(), /model/)
   const left = readdirSync(folder).filter(name => name.startsWith('anneal-rank-'))
   assert.deepEqual(left, [], 'temporary folders are gone')
+})
+
+/** All files of a run, without those of the report. */
+const filesOf = (run: string) =>
+  readdirSync(path(run), { recursive: true, encoding: 'utf8' })
+    .filter(name => /\.(json|jsonl|safetensors)$/.test(name))
+    .sort()
+
+test('folds, MixUp, CutMix, the focal loss, snapshots, their mean and views: two processes train what one trains, and evaluate it together', async () => {
+  const asked = [
+    ...['--folds', '2', '--epochs', '2', '--cycle-len', '1', '--swa', '--snapshots', '--tta', '2'],
+    ...['--mixup', '0.4', '--cutmix', '1', '--loss', 'focal', '--bn-freeze'],
+  ]
+  const args = [path('data'), ...settings.filter(word => word !== '--sync-bn'), ...asked]
+  await done(await train([...args, '--out', path('mixed-one')], 1))
+  const ranks = await train([...args, '--out', path('mixed-two')], 2)
+  await done(ranks)
+  assert.deepEqual(filesOf('mixed-two'), filesOf('mixed-one'))
+  for (const fold of ['fold-1', 'fold-2'])
+    for (const file of ['best.safetensors', 'snapshot-32-1.safetensors', 'snapshot-32-2.safetensors']) {
+      const { name, far } = farthest(join('mixed-one', fold), join('mixed-two', fold), file)
+      assert.ok(far < 1e-5, `${fold}/${file}: ${name} is ${far} away from that of one process`)
+    }
+  const [one, two] = [json('mixed-one', 'result.json'), json('mixed-two', 'result.json')]
+  assert.ok(Math.abs(one.loss - two.loss) < 1e-5, `${one.loss} ${two.loss}`)
+  assert.deepEqual(two.folds[0].tta.valid.augmented, one.folds[0].tta.valid.augmented)
+
+  const run = path('mixed-two')
+  const together = await anneal(['evaluate', run, path('data'), '--json'], 2)
+  await done(together)
+  assert.equal(together[1]!.out() + together[1]!.err(), '', 'rank 1 prints nothing')
+  const alone = await anneal(['evaluate', run, path('data'), '--json'], 1)
+  await done(alone)
+  const [shared, own] = [together, alone].map(([first]) => JSON.parse(first!.out()))
+  assert.equal(shared.samples, 42)
+  assert.deepEqual(shared.confusion, own.confusion)
+  assert.ok(Math.abs(shared.loss - own.loss) < 1e-6, `${shared.loss} ${own.loss}`)
+  assert.deepEqual([shared.before, own.before], [0, 1], 'the figures of several processes are noted once')
+})
+
+test('two processes train on texts what one trains; a table is refused by both', async () => {
+  const model = littleCheckpoint(folder)
+  const config = join(model, 'config.json')
+  const dropout = { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 } // its masks differ by rank
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), ...dropout }))
+  const rows = madeTexts(60).map(({ text, good }) => `${text},${good ? 'good' : 'bad'}`)
+  writeFileSync(path('texts.csv'), ['text,label', ...rows].join('\n'))
+  const asked = ['--text', 'text', '--target', 'label', '--model', model, '--epochs', '2', '--batch', '8']
+  const args = [
+    path('texts.csv'),
+    ...asked,
+    '--optimizer',
+    'sgd',
+    '--lr',
+    '1e-3',
+    '--dropout',
+    '0',
+    '--precision',
+    'float32',
+  ]
+  await done(await train([...args, '--out', path('texts-one')], 1))
+  await done(await train([...args, '--out', path('texts-two')], 2))
+  const { name, far } = farthest('texts-one', 'texts-two')
+  assert.ok(far < 1e-5, `${name} is ${far} away from that of one process`)
+
+  for (const rank of await train([path('texts.csv'), '--target', 'label', '--out', path('table')], 2)) {
+    assert.equal((await rank.ended).code, 1)
+    assert.match(rank.err(), /tables train in one process only so far, and this is rank \d of 2/)
+  }
+  assert.ok(!existsSync(path('table')), 'a refused run leaves no folder')
 })
 
 for (const [signal, code] of [

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
 import { F, fromArray, liveTensors, scope, tensor } from '../../src/torch/index.ts'
-import { beta, cutBox, cutMixed, mixedUp } from '../../src/train/mix.ts'
+import { beta, cutBox, cutMixed, mixedUp, mixPart } from '../../src/train/mix.ts'
 import { mixBatch } from '../../src/vision/augment/index.ts'
 
 interface Golden {
@@ -157,6 +157,49 @@ test('targets of several labels and of numbers are mixed alike; without either Î
   const plain = mixBatch({ x, y: classes(4) }, single)
   assert.deepEqual(plain.y.numbers(), [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1])
   assert.throws(() => mixBatch({ x, y }, { ...single, task: 'multi', mixup: 0 }), /mixup: expected an Î± above 0.*got 0/)
+})
+
+test('rows of a batch are mixed as in the whole batch, and each picture is read once', () => {
+  const [x, y] = [pictures(8).contiguous('channels_last'), classes(8)]
+  for (const [step, alphas] of [{ mixup: 0.4 }, { cutmix: 1 }, { mixup: 0.4, cutmix: 1 }, {}].entries())
+    for (const [from, to] of [
+      [0, 3],
+      [3, 8],
+      [0, 8],
+    ] as const) {
+      const how = { ...single, ...alphas, step }
+      const whole = mixBatch({ x, y }, how)
+      let read: Uint32Array = new Uint32Array()
+      const some = mixPart(
+        8,
+        { from, to },
+        places => {
+          read = places
+          const rows = fromArray(BigInt64Array.from(places, BigInt), [places.length])
+          return { x: x.indexSelect(0, rows), y: y.indexSelect(0, rows) }
+        },
+        how,
+      )
+      const said = `${JSON.stringify(alphas)}, rows ${from} to ${to}`
+      assert.deepEqual(
+        some.x.numbers(),
+        whole.x
+          .narrow(0, from, to - from)
+          .contiguous()
+          .numbers(),
+        said,
+      )
+      assert.deepEqual(
+        some.y.numbers(),
+        whole.y
+          .narrow(0, from, to - from)
+          .contiguous()
+          .numbers(),
+        said,
+      )
+      assert.equal(new Set(read).size, read.length, said)
+      assert.ok(read.length <= Math.min(8, 2 * (to - from)), `${said}: ${read} read`)
+    }
 })
 
 test('nothing is left behind', () => {

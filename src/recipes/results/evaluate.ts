@@ -7,6 +7,8 @@ import { samples } from '../../base/samples.ts'
 import type { Item } from '../../data/types.ts'
 import type { Domain, Narrator, Progress, ToEvaluate, Words } from '../../domain/index.ts'
 import { confusionsOf } from '../../interpret/index.ts'
+import { readEnvironment } from '../../ranks/environment.ts'
+import type { Ranks } from '../../ranks/ranks.ts'
 import { countSeen, isRun, readSeen } from '../../runs/index.ts'
 import { manualSeed } from '../../torch/index.ts'
 import { type Evaluation, evaluate } from '../../train/evaluate.ts'
@@ -34,6 +36,7 @@ import { batchOption } from '../options.ts'
 import { areUneven } from '../prepare/class-balance.ts'
 import { checkDevice } from '../prepare/device.ts'
 import { undefinedR2 } from '../prepare/targets.ts'
+import { inGroup, refuseOther } from '../run/over-ranks.ts'
 
 /** The results of a trained model on samples that it was not trained on. */
 export interface Evaluated {
@@ -75,7 +78,8 @@ export interface EvaluateModelOptions {
 }
 
 /** Evaluates a saved model on labelled samples, with its saved preprocessing, thresholds and temperature. Each
- *  evaluation is noted in the run's folder, since a test set that is used again and again is no longer a fair test. */
+ *  evaluation is noted in the run's folder, since a test set that is used again and again is no longer a fair test. Several
+ *  ranks share the samples out; each of them returns the figures of all, and the first one notes them. */
 export async function evaluateModel<O extends object, B extends Body, P, In, E extends object>(
   domain: Domain<O, B, P, In, E>,
   run: string,
@@ -84,7 +88,12 @@ export async function evaluateModel<O extends object, B extends Body, P, In, E e
 ): Promise<Evaluated> {
   const called = samples.call(domain.words)
   try {
-    return await evaluated(domain, run, path, options)
+    const { device = 'cpu', batchSize, precision, report = silent, signal } = options
+    if (readEnvironment()) refuseOther(device)
+    const facts = { 'the command': 'evaluate', 'the batch size': batchSize ?? 0, 'the precision': precision ?? '' }
+    return await inGroup({ facts, signal, report }, (ranks, signal) =>
+      evaluated(domain, run, path, { ...options, signal }, ranks),
+    )
   } finally {
     samples.call(called)
   }
@@ -103,6 +112,7 @@ async function evaluated<O extends object, B extends Body, P, In, E extends obje
     signal,
     ...options
   }: E & EvaluateModelOptions,
+  ranks: Ranks,
 ): Promise<Evaluated> {
   checkValues({ batchSize: batchOption(1) }, { batchSize })
   checkDevice(device)
@@ -120,10 +130,13 @@ async function evaluated<O extends object, B extends Body, P, In, E extends obje
   const { data } = found
   const items = data.of('test')
   const uneven = areUneven(data.counts.map(c => c.test))
-  const how = { batchSize, precision, device, uneven, signal }
+  ranks.compare(`${domain.words.many} or labels`, data.fingerprint)
+  for (const { network } of model.members) ranks.compareTensors('weights', network.net.stateDict())
+  const how = { batchSize, precision, device, uneven, signal, ranks }
   const evaluation = await outputsOf(model, found, how)
   const folder = folderOf(run)
-  const before = noteEvaluation(folder, { fingerprint: data.fingerprint, metrics: evaluation.metrics })
+  const entry = { fingerprint: data.fingerprint, metrics: evaluation.metrics }
+  const before = await ranks.fromFirst('evaluations before', () => noteEvaluation(folder, entry))
   const list = folder === undefined ? undefined : readSeen(folder)
   const seen =
     list &&
@@ -206,12 +219,14 @@ async function outputsOf<P, B extends Body>(
     device = 'cpu',
     uneven,
     signal,
+    ranks,
   }: {
     batchSize: number
     precision: Precision
     device?: string | undefined
     uneven: boolean
     signal?: AbortSignal | undefined
+    ranks: Ranks
   },
 ): Promise<Evaluation> {
   const { classes, task = 'single', thresholds } = card
@@ -219,7 +234,7 @@ async function outputsOf<P, B extends Body>(
   for (const { network, card: own } of members) {
     const objective = cardObjective(own)
     const source = await found.source(own)
-    const how = { objective, batchSize, precision, device, computing: computingOf(own), signal }
+    const how = { objective, batchSize, precision, device, computing: computingOf(own), signal, ranks }
     const rows = await evaluate(network.net, source, how)
     const { temperature = 1 } = own
     const cooled =

@@ -6,7 +6,7 @@ import { option, setting } from '../../base/options.ts'
 import type { Report } from '../../base/progress.ts'
 import type { Domain } from '../../domain/index.ts'
 import { readEnvironment } from '../../ranks/environment.ts'
-import { joinRanks } from '../../ranks/join.ts'
+import { type JoinOptions, joinRanks } from '../../ranks/join.ts'
 import { LostError, type Ranks } from '../../ranks/ranks.ts'
 import type { RunResult } from '../../runs/index.ts'
 import { Stopped } from '../../train/stop.ts'
@@ -34,19 +34,23 @@ export async function overRanks(
   given: Given,
   train: (ranks: Ranks, signal: AbortSignal | undefined) => Promise<RunResult>,
 ): Promise<RunResult> {
-  const environment = readEnvironment()
-  if (environment) refuse(given)
+  if (readEnvironment()) refuse(given)
   const { domain, settings, report, signal } = given
-  const ranks = await joinRanks({
-    environment,
-    facts: { 'the kind of data': domain.name, ...settingFacts(settings) },
-    signal,
-    ...(report ? { report } : {}),
-  })
-  if (ranks.alone) return train(ranks, signal)
+  const facts = { 'the kind of data': domain.name, ...settingFacts(settings) }
+  return inGroup({ facts, signal, ...(report ? { report } : {}) }, train)
+}
+
+/** Joins the group that the launcher's variables name, runs `work` in it, and says to the others how it ended. Without a
+ *  launcher it runs alone. */
+export async function inGroup<T>(
+  { signal, ...how }: Pick<JoinOptions, 'facts' | 'signal' | 'report'>,
+  work: (ranks: Ranks, signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  const ranks = await joinRanks({ ...how, signal })
+  if (ranks.alone) return work(ranks, signal)
   const signals = [signal, ranks.signal].filter(s => s !== undefined)
   try {
-    const result = await train(ranks, AbortSignal.any(signals))
+    const result = await work(ranks, AbortSignal.any(signals))
     await ranks.leave('done')
     return result
   } catch (thrown) {
@@ -72,21 +76,19 @@ const settingFacts = (settings: Given['settings']) =>
 
 /** Refuses by name what several processes can't do together yet. */
 function refuse({ options, domain, resumed = false }: Given): void {
-  const { device = resumed ? 'cpu' : usualDevice() } = options
-  if (device !== 'cpu')
-    throw new OptionError(
-      `${option('device')}: ${device}: several processes train on CPUs only so far; give ${setting('device', 'cpu')}, or train in one process.`,
-    )
+  refuseOther(options.device ?? (resumed ? 'cpu' : usualDevice()))
   if (!domain.overRanks)
     throw new OptionError(
       `${domain.name}: several processes do not train on ${domain.words.many} yet; train in one process, without the launcher.`,
     )
-  const { mixup, cutmix } = options as { mixup?: number; cutmix?: number }
-  for (const [name, value] of Object.entries({ mixup, cutmix }))
-    if (value !== undefined)
-      throw new OptionError(
-        `${option(name)}: mixes the ${domain.words.many} of a batch, which several processes share out; leave it out, or train in one process.`,
-      )
+}
+
+/** Refuses devices on which several processes do not compute together yet. */
+export function refuseOther(device: string): void {
+  if (device !== 'cpu')
+    throw new OptionError(
+      `${option('device')}: ${device}: several processes compute on CPUs only so far; give ${setting('device', 'cpu')}, or start one process, without the launcher.`,
+    )
 }
 
 /** The folder of a rank's run: the first rank's is the run; the others work in temporary ones, which `free` deletes. */

@@ -225,6 +225,7 @@ async function drive<O extends object>(
   const called = samples.call(domain.words)
   let begun = true
   let held = true
+  let unhear = () => {}
   try {
     // Written with the first event: while samples are listed, libtorch is still being loaded.
     let written = mode === 'append'
@@ -238,7 +239,7 @@ async function drive<O extends object>(
       onEvent(event)
     }
     const session = new Session(run, listen, { ranks, name })
-    ranks.hearWarnings(message => held && session.warn(message))
+    unhear = ranks.hearWarnings(message => held && session.warn(message))
     if (mode === 'append') session.resume()
     if (regrouped) session.emit({ type: 'line', text: regrouped })
     if (model && session.known('model') === undefined) session.know('model', model)
@@ -281,6 +282,7 @@ async function drive<O extends object>(
     }
   } finally {
     held = false
+    unhear() // the run of which this one is a fold hears them again
     samples.call(called)
     run.close()
     // Bad input leaves nothing behind.

@@ -76,7 +76,7 @@ export async function useSnapshots(
 }
 
 /** Puts the equal mean of saved weights into the net; returns its validation results. */
-export async function averageOf(prepared: Prepared, { options, signal }: Context, paths: readonly string[]) {
+export async function averageOf(prepared: Prepared, { session, options, signal }: Context, paths: readonly string[]) {
   const { net, objective, source, batchSize, seed, precision } = prepared
   const { names: classes } = objective
   const own = net.net.stateDict()
@@ -97,7 +97,8 @@ export async function averageOf(prepared: Prepared, { options, signal }: Context
       })
   })
   const train = source('train', { augmented: true })
-  const learn = new Learner(net, { train, valid: source('valid'), classes, objective, batchSize, seed, precision })
+  const how = { classes, objective, batchSize, seed, precision, ranks: session.ranks }
+  const learn = new Learner(net, { train, valid: source('valid'), ...how })
   learn.bnFreeze = keepsStatistics(options, { samples: train.count, batchSize })
   await recomputeBatchNorm(net, train, { batchSize, precision, seed, trainMode: () => learn.trainMode(), signal })
   return validated(await learn.validate(undefined, { signal }))
@@ -111,7 +112,8 @@ async function saveEnsemble(
   const { net, objective, source, batchSize, seed, precision } = prepared
   const { task, names: classes } = objective
   const valid = source('valid')
-  const learn = new Learner(net, { train: source('train'), classes, objective, batchSize, seed, precision })
+  const how = { classes, objective, batchSize, seed, precision, ranks: session.ranks }
+  const learn = new Learner(net, { train: source('train'), ...how })
   const outputs = await ensemble(net, paths, async () => (await learn.validate(valid, { signal })).probabilities)
   const held = { probabilities: outputs, targets: valid.targets }
   const { probabilities, temperature, thresholds } = decideTogether(session, { task, classes, seed }, held, {

@@ -16,6 +16,7 @@ import type { EvaluateSoundsOptions, SoundOptionsOfRun } from './options.ts'
 /** Recordings: folders of them, or tables that name their files. */
 export const sounds: Domain<SoundOptionsOfRun, Body, Preprocessing, SoundInput, EvaluateSoundsOptions> = {
   name: 'sounds',
+  overRanks: true,
   words: { ...soundFiles.noun, size: size => `${size / 1000} s` },
   expected: path => `a folder with one folder of recordings for each class, such as ${path}/dog and ${path}/rain`,
   index: indexSounds,

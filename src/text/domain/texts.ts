@@ -73,6 +73,7 @@ async function openForEvaluation(
 /** Texts: folders of text files, or tables with a column of texts. */
 export const texts: Domain<TextOptions, TextBody, TextPreprocessing, string, EvaluateTextsOptions> = {
   name: 'texts',
+  overRanks: true,
   words: { ...textFiles.noun, size: size => `${size} tokens` },
   expected: path =>
     `a folder with one folder of text files for each class, such as ${path}/good and ${path}/bad, or a table with a column of texts`,
