@@ -4,7 +4,7 @@
  *  The table has 20 numbers (four with missing values), 6 categories (5 to 1,000 words, one with missing values), a date,
  *  a date with a time, a boolean, and the target. Both train the same number of trees with the same settings. Each turn
  *  runs one process of each, one after the other. `secondsToModel` is the time from the start of the process until the
- *  model is on the disk; `seconds` is that of the whole command, with the leak check, baselines, importance and the report.
+ *  model is on the disk, with its encoding, temperature and metrics; `seconds` is that of the whole command, with the leak check, baselines, importance and the report.
  *  Memory is the peak of each process, by the operating system. Writes bench/results/table-million.json: all turns and
  *  their medians. CPU seconds are there too, since other work on the machine moves the times. */
 import { spawnSync } from 'node:child_process'
@@ -86,7 +86,8 @@ function anneal(file: string, work: string): Turn {
     .map(line => JSON.parse(line))
   const losses = events.flatMap(event => (event.type === 'epoch' ? [event.validLoss ?? event.valid?.loss] : []))
   return {
-    secondsToModel: (statSync(join(out, 'best', 'trees.txt')).mtimeMs - began) / 1000,
+    // The card is written last: with it the model can predict.
+    secondsToModel: (statSync(join(out, 'best.json')).mtimeMs - began) / 1000,
     seconds,
     ...JSON.parse(readFileSync(used, 'utf8')),
     validLoss: Math.min(...losses.filter(Number.isFinite)),

@@ -6,6 +6,11 @@ const main = new URL('../dist/program/main.js', import.meta.url)
 // These commands need libtorch. Loading it takes as long as loading the command's own files, so both happen at once.
 const onLibtorch = ['train', 'demo', 'evaluate', 'predict', 'augment', 'bench']
 
+// Trees are trained without libtorch.
+const trees = process.argv.some(
+  (arg, i) => arg === '--model=trees' || (arg === 'trees' && process.argv[i - 1] === '--model'),
+)
+
 function stop(why) {
   process.stderr.write(`anneal: ${why}\n`)
   process.exit(1)
@@ -18,7 +23,7 @@ if (major < 20 || (major === 20 && minor < 12))
 const mend = existsSync(new URL('../tsconfig.build.json', import.meta.url)) ? 'npm run build' : 'npm install'
 if (!existsSync(main)) stop(`it is not built yet; run: ${mend}`)
 try {
-  if (onLibtorch.includes(process.argv[2]) && !process.argv.some(arg => arg === '--help' || arg === '-h'))
+  if (onLibtorch.includes(process.argv[2]) && !trees && !process.argv.some(arg => arg === '--help' || arg === '-h'))
     (await import(new URL('preload.js', main).href)).preload()
   await import(main.href)
 } catch (error) {

@@ -61,7 +61,7 @@ export function shuffle<T extends { length: number; [index: number]: unknown }>(
 
 /** One block of Philox 4x32-10: `out` from the 128-bit `counter` and the 64-bit key. */
 export function philox(out: Uint32Array, counter: Uint32Array, low: number, high: number): void {
-  let [c0, c1, c2, c3] = counter as unknown as [number, number, number, number]
+  let [c0, c1, c2, c3] = [counter[0]!, counter[1]!, counter[2]!, counter[3]!]
   for (let round = 0; round < 10; round++) {
     const high0 = multiplyHigh(0xd2511f53, c0)
     const high1 = multiplyHigh(0xcd9e8d57, c2)
@@ -80,10 +80,8 @@ export function philox(out: Uint32Array, counter: Uint32Array, low: number, high
   out[3] = c3
 }
 
-/** The upper 32 bits of a 32 x 32 bit product. It is computed in 16-bit halves, because a double has only 53 bits. */
+/** The upper 32 bits of a 32 x 32 bit product. As a double the product is off by at most 2^10. Less its lower half, which
+ *  `imul` gives, it is a whole multiple of 2^32 but for that, so rounding finds the exact one. */
 function multiplyHigh(a: number, b: number): number {
-  const [a1, a0, b1, b0] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff]
-  const middle = a1 * b0 + ((a0 * b0) >>> 16)
-  const carry = (middle & 0xffff) + a0 * b1
-  return (a1 * b1 + Math.floor(middle / 65536) + Math.floor(carry / 65536)) >>> 0
+  return ((a * b - (Math.imul(a, b) >>> 0)) * 2 ** -32 + 0.5) >>> 0
 }

@@ -1,3 +1,4 @@
+import { ModelError } from '../base/errors.ts'
 import type { Encoded, RowNumbers } from './types.ts'
 
 /** What all encoded rows of an encoding share. */
@@ -17,8 +18,8 @@ export class LaterEncoded implements Encoded {
   readonly numberNames: readonly string[]
   readonly categoryNames: readonly string[]
   readonly cardinalities: readonly number[]
-  readonly #encoder: RowsEncoder
-  readonly #rows: RowNumbers
+  #encoder: RowsEncoder | undefined
+  #rows: RowNumbers
   #whole: Encoded | undefined
 
   constructor(encoder: RowsEncoder, rows: RowNumbers) {
@@ -29,8 +30,17 @@ export class LaterEncoded implements Encoded {
     this.#encoder = encoder
     this.#rows = rows
   }
+  get #open(): RowsEncoder {
+    if (this.#encoder) return this.#encoder
+    throw new ModelError(`${this.rows} encoded rows were freed, and are asked for again; encode them again`)
+  }
+  free(): void {
+    this.#encoder = undefined
+    this.#whole = undefined
+    this.#rows = new Int32Array(0)
+  }
   #all(): Encoded {
-    this.#whole ??= this.#encoder.of(this.#rows)
+    this.#whole ??= this.#open.of(this.#rows)
     return this.#whole
   }
   get numbers(): Float32Array {
@@ -40,18 +50,18 @@ export class LaterEncoded implements Encoded {
     return this.#all().categories
   }
   part(rows: ArrayLike<number>): Encoded {
-    return this.#encoder.of(Int32Array.from(rows, row => this.#rows[row]!))
+    return this.#open.of(Int32Array.from(rows, row => this.#rows[row]!))
   }
   *blocks(size: number): Generator<Encoded> {
-    const [a, b] = [this.numberNames.length, this.categoryNames.length]
+    const [a, b, encoder] = [this.numberNames.length, this.categoryNames.length, this.#open]
     const most = Math.min(size, this.rows)
     const [numbers, categories] = [new Float32Array(most * a), new Int32Array(most * b)]
     for (let from = 0; from < this.rows; from += size) {
       const rows = this.#rows.subarray(from, from + size)
-      this.#encoder.write(rows, numbers, categories)
+      encoder.write(rows, numbers, categories)
       const n = rows.length
       yield {
-        ...this.#encoder.shared,
+        ...encoder.shared,
         rows: n,
         numbers: numbers.subarray(0, n * a),
         categories: categories.subarray(0, n * b),
@@ -75,6 +85,36 @@ export function encodedPart(x: Encoded, rows: ArrayLike<number>): Encoded {
     part.categories.set(x.categories.subarray(rows[i]! * c, (rows[i]! + 1) * c), i * c)
   }
   return part
+}
+
+/** The same rows; `see` gets each block of the first pass over all of them, which spares a pass of its own. */
+export function watched(x: Encoded, see: (block: Encoded) => void): Encoded {
+  let seen = 0
+  return {
+    rows: x.rows,
+    numberNames: x.numberNames,
+    categoryNames: x.categoryNames,
+    cardinalities: x.cardinalities,
+    get numbers() {
+      return x.numbers
+    },
+    get categories() {
+      return x.categories
+    },
+    part: rows => encodedPart(x, rows),
+    *blocks(size) {
+      let from = 0
+      for (const block of blocksOf(x, size)) {
+        // A pass that ends early and begins anew shows no block twice.
+        if (from === seen) {
+          see(block)
+          seen += block.rows
+        }
+        from += block.rows
+        yield block
+      }
+    },
+  }
 }
 
 /** Encoded rows block by block. A block is valid until the next one. */

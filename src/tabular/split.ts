@@ -75,7 +75,9 @@ export function splitTable(
   ] as const)
     if (own.length === 0)
       throw new DataError(
-        `no row is for ${name}: ${plural(rows.length, 'row')} with a target are too few, or ${made.column ? `"${made.column}"` : 'the shares'} put all of them elsewhere. Expected at least one row in each part.`,
+        allAlone(target)
+          ? `no row is for ${name}: each of the ${target.info.classes.length} classes of "${target.info.columns[0]}" has one row, and a class needs two rows to be in both parts. Join classes, or choose another target.`
+          : `no row is for ${name}: ${plural(rows.length, 'row')} with a target are too few, or ${made.column ? `"${made.column}"` : 'the shares'} put all of them elsewhere. Expected at least one row in each part.`,
       )
   const sizes = `${plural(train.length, 'row')} for training, ${valids.length.toLocaleString('en-US')} for validation${tests.length > 0 ? `, ${tests.length.toLocaleString('en-US')} for the test` : ''}`
   choices.push({
@@ -93,6 +95,10 @@ export function splitTable(
   }
   return { split, choices }
 }
+
+/** Whether each class has one row. */
+const allAlone = ({ info, values, rows }: TableTarget): boolean =>
+  info.task === 'single' && new Set(gather(values, rows)).size === rows.length
 
 function waysInWords(how: TableSplit['how'], column: string | undefined, { info }: TableTarget): string {
   if (how === 'random')

@@ -1,18 +1,35 @@
 import type { FrameColumn } from './types.ts'
 
+/** Columns that are looked at first; each further look takes twice as many. */
+const firstColumns = 4
+
 /** How many of `rows` equal one of `train` in all columns, and how many different rows `train` has. Rows are compared by
- *  a hash of 53 bits. */
+ *  a hash of 53 bits. Rows that differ from all others in the first columns are not looked at further. */
 export function twins(
   columns: readonly FrameColumn[],
   train: Int32Array,
   rows: Int32Array,
 ): { again: number; different: number } {
-  const known = hashes(columns, train).sort()
   let different = 0
-  for (let i = 0; i < known.length; i++) if (i === 0 || known[i] !== known[i - 1]) different++
-  let again = 0
-  for (const hash of hashes(columns, rows)) if (holds(known, hash)) again++
-  return { again, different }
+  for (let count = firstColumns; ; count *= 2) {
+    const some = columns.slice(0, count)
+    const [known, own] = [hashes(some, train), hashes(some, rows)]
+    const sorted = known.slice().sort()
+    const last = count >= columns.length
+    if (last) {
+      for (let i = 0; i < sorted.length; i++) if (i === 0 || sorted[i] !== sorted[i - 1]) different++
+      return { again: own.reduce((sum, hash) => sum + Number(holds(sorted, hash)), 0), different }
+    }
+    const open = new Set<number>()
+    for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) open.add(sorted[i]!)
+    const still = rows.filter((_, i) => holds(sorted, own[i]!))
+    for (let i = 0; i < own.length; i++) if (holds(sorted, own[i]!)) open.add(own[i]!)
+    const left = open.size === 0 ? train.subarray(0, 0) : train.filter((_, i) => open.has(known[i]!))
+    different += train.length - left.length
+    rows = still
+    train = left
+    if (train.length === 0) return { again: 0, different }
+  }
 }
 
 function hashes(columns: readonly FrameColumn[], rows: Int32Array): Float64Array {
@@ -25,16 +42,20 @@ function hashes(columns: readonly FrameColumn[], rows: Int32Array): Float64Array
     low[i] = Math.imul((low[i]! ^ word) + 0x7f4a7c15, 0x85ebca6b) ^ (low[i]! >>> 13)
   }
   for (const column of columns)
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i]!
-      if (column.type === 'words') mix(i, column.values.codes[row]!)
-      else {
-        value[0] = column.values[row]!
+    if (column.type === 'words') {
+      const { codes } = column.values
+      for (let i = 0; i < rows.length; i++) mix(i, codes[rows[i]!]!)
+    } else {
+      const { values } = column
+      for (let i = 0; i < rows.length; i++) {
+        value[0] = values[rows[i]!]!
         mix(i, halves[0]!)
         mix(i, halves[1]!)
       }
     }
-  return Float64Array.from(rows, (_, i) => (high[i]! & 0x1fffff) * 2 ** 32 + low[i]!)
+  const all = new Float64Array(rows.length)
+  for (let i = 0; i < all.length; i++) all[i] = (high[i]! & 0x1fffff) * 2 ** 32 + low[i]!
+  return all
 }
 
 function holds(sorted: Float64Array, value: number): boolean {

@@ -114,6 +114,8 @@ export interface Encoded {
    *  until the next one. `numbers` and `categories` encode all rows and keep them. */
   part?(rows: ArrayLike<number>): Encoded
   blocks?(size: number): Iterable<Encoded>
+  /** Lets go of the table whose rows these are. They can't be asked for any more. */
+  free?(): void
 }
 
 /** What is predicted. One class of `classes` (`single`), or one number for each of `classes` (`regression`), whose names
@@ -186,6 +188,8 @@ export interface FitTableOptions {
   /** Called with messages about downloads (LightGBM's library). */
   report?: Report | undefined
   onStep?(step: FitStep): void
+  /** Trees alone: called when all rows are in LightGBM's bins. The fit does not ask for rows any more. */
+  onBinned?: (() => void) | undefined
   /** A decision with its reason, for the run's log. */
   onChoice?(what: string, value: string, reason: string): void
   /** The curve of a rate finder. */

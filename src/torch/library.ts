@@ -1,4 +1,5 @@
-import { native } from './native.ts'
+import { threadsWanted } from '../setup/index.ts'
+import { isLoaded, native } from './native.ts'
 
 /** The loaded libtorch, and how it computes on this machine. */
 export interface Library {
@@ -20,6 +21,8 @@ export function library(): Library {
     mps: native.mpsAvailable(),
   }
 }
+/** How many threads one operator may use, or will use once libtorch is loaded: it is not loaded for the answer. */
+export const operatorThreads = (): number => (isLoaded() ? native.threads() : threadsWanted())
 /** How many threads one operator may use. */
 export const setThreads = (n: number): void => {
   threadsChosen = n

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { TensorError } from '../base/errors.ts'
 import { cacheFolder } from '../base/files.ts'
-import { findAddon, loadBefore, machine, prepareEnvironment } from '../setup/index.ts'
+import { findAddon, loadBefore, prepareEnvironment, threadsWanted } from '../setup/index.ts'
 import { type HandleClass, handle, type TensorHandle, wrappers } from './handle.ts'
 
 // The addon makes objects of the classes given to `wrapIn`. The callers in src/torch give these their types.
@@ -117,6 +117,9 @@ export type TensorArray =
 let loaded: Native | undefined
 let memoryKept = false
 
+/** Whether the addon and libtorch are loaded. */
+export const isLoaded = (): boolean => loaded !== undefined
+
 /** From now on the process keeps freed large buffers, if the C library can do so (glibc's `mallopt`); otherwise each
  *  training step must get its memory from the system again. Only training calls this, so that a server returns its
  *  memory to the system. Does not load the addon. */
@@ -137,20 +140,10 @@ function load(): Native {
   const addon = createRequire(import.meta.url)(found.path) as Native
   const classes = wrappers()
   if (classes) addon.setClasses(...classes, handle)
-  addon.setThreads(threadsWanted(machine().cpu.cores))
+  addon.setThreads(threadsWanted())
   if (memoryKept) addon.keepMemory()
   loaded = addon
   return addon
-}
-
-function threadsWanted(cores: number): number {
-  const name = process.env.ANNEAL_THREADS === undefined ? 'OMP_NUM_THREADS' : 'ANNEAL_THREADS'
-  const given = process.env[name]
-  if (given === undefined) return cores
-  // OpenMP allows a list: the number for the outermost region, then for the regions inside it.
-  const n = Number(name === 'OMP_NUM_THREADS' ? given.split(',')[0] : given)
-  if (!Number.isInteger(n) || n < 1) throw new TensorError(`${name} must be a whole number from 1, got "${given}"`)
-  return n
 }
 
 /** The addon, loaded at its first use. Throws if set-up has not run. */

@@ -3,7 +3,10 @@ import { test } from 'node:test'
 import { rng } from '../../src/base/random.ts'
 import { datePartsWriter, partsOf } from '../../src/tabular/columns/date-parts.ts'
 import { encode, encodeLater } from '../../src/tabular/encode.ts'
-import { blocksOf, encodedPart } from '../../src/tabular/encoded.ts'
+import { blocksOf, encodedPart, watched } from '../../src/tabular/encoded.ts'
+import { digestBlock, RowsDigest, rowsDigest } from '../../src/tabular/models/state.ts'
+import { partOf, type RunTable, withoutTraining } from '../../src/tabular/run/run-table.ts'
+import { RowHashes } from '../../src/tabular/run/seen-rows.ts'
 import type { Encoding, Frame } from '../../src/tabular/types.ts'
 
 const rows = 5000
@@ -95,4 +98,83 @@ test('a number that float32 does not hold is refused with its row and column', (
   const says = /t, row 42: the number of "n" is too large/
   assert.throws(() => encode(large, only), says)
   assert.throws(() => encodeLater(large, only, Int32Array.of(40, 41)).numbers, says)
+})
+
+test('who watches rows sees each block once, also when a pass ends early; then no pass of its own is needed', () => {
+  const all = Int32Array.from({ length: rows }, (_, i) => i)
+  const x = encodeLater(frame, encoding, all)
+  const seen: number[] = []
+  const shown = watched(x, block => seen.push(...block.numbers))
+  let blocks = 0
+  for (const _ of blocksOf(shown, 512)) if (++blocks === 3) break
+  for (const _ of blocksOf(shown, 512)) blocks++
+  for (const _ of blocksOf(shown, 512)) blocks++
+  assert.deepEqual(Float32Array.from(seen), encode(frame, encoding).numbers)
+  assert.deepEqual(encodedPart(shown, [7, 3]), encodedPart(x, [7, 3]), 'some rows are those of what is watched')
+
+  const passes = { own: 0 }
+  const counted = {
+    ...encode(frame, encoding),
+    *blocks() {
+      passes.own++
+      yield encode(frame, encoding)
+    },
+  }
+  const [noted, alone] = [new RowHashes(rows), new RowHashes(rows)]
+  for (const block of blocksOf(x, 700)) noted.add(block)
+  assert.deepEqual([noted.of(counted), passes.own], [alone.of(x), 0])
+  const half = new RowHashes(rows)
+  for (const block of blocksOf(x, 2000)) {
+    half.add(block)
+    break
+  }
+  assert.deepEqual([half.of(counted), passes.own], [alone.of(x), 1], 'a pass that ended early is made anew')
+})
+
+test('the digest of rows is the same whether it is made on the way or in a pass of its own', () => {
+  const all = Int32Array.from({ length: rows }, (_, i) => i)
+  const y = { task: 'regression' as const, columns: ['y'], classes: ['y'], values: Float64Array.from(all, v => v / 3) }
+  const part = { x: encodeLater(frame, encoding, all), y }
+  const digest = new RowsDigest()
+  const shown = watched(part.x, block => digest.block(block))
+  for (const _ of blocksOf(shown, digestBlock));
+  digest.targets(y)
+  assert.equal(digest.text([part]), rowsDigest(part))
+})
+
+test('a table without its training rows has the same validation and test rows', () => {
+  const own: Frame = { ...frame, columns: frame.columns.map(column => ({ ...column })) }
+  const pick = (k: number) => Int32Array.from({ length: rows }, (_, i) => i).filter(i => i % 5 === k)
+  const table: RunTable = {
+    frame: own,
+    columns: [],
+    targets: { task: 'regression', columns: ['y'], classes: ['y'], values: Float64Array.from(dates.keys()) },
+    parts: { train: pick(0), valid: pick(3), test: pick(1) },
+    encoding,
+    encode,
+    leaks: [],
+  }
+  const parts = (of: RunTable) =>
+    [of.parts.valid, of.parts.test!].map(numbers => {
+      const { frame, x, y } = partOf(of, numbers)
+      return { frame, numbers: x.numbers, categories: x.categories, y }
+    })
+  const before = parts(table)
+  const rest = withoutTraining(table)
+  assert.deepEqual(parts(rest), before)
+  assert.deepEqual(
+    [own.rows, own.columns[0]!.values, rest.parts.train.length],
+    [2000, rest.frame.columns[0]!.values, 0],
+  )
+})
+
+test('rows that were freed say so when they are asked for again', () => {
+  const x = encodeLater(
+    frame,
+    encoding,
+    Int32Array.from({ length: rows }, (_, i) => i),
+  )
+  x.free!()
+  for (const ask of [() => x.numbers, () => x.part!([0]), () => [...x.blocks!(64)]])
+    assert.throws(ask, /5000 encoded rows were freed, and are asked for again/)
 })

@@ -7,7 +7,7 @@ import { chooseThreshold, positiveClass } from '../../src/tabular/run/decide.ts'
 import { partialDependence } from '../../src/tabular/run/dependence.ts'
 import { permutationImportance } from '../../src/tabular/run/importance.ts'
 import { linearModel } from '../../src/tabular/run/linear.ts'
-import { lossOf } from '../../src/tabular/run/metrics.ts'
+import { lossOf, scored } from '../../src/tabular/run/metrics.ts'
 import { featuresOf } from '../../src/tabular/run/rows.ts'
 import { rowLosses, worstSlices } from '../../src/tabular/run/slices.ts'
 import type { ColumnUse, Encoded, Frame, Targets } from '../../src/tabular/types.ts'
@@ -147,16 +147,17 @@ test('baselines: constant, linear and the trees that were trained already; one t
   )
   assert.deepEqual([...constant({ ...target, values: Float64Array.of(1, 3) }, 2)], [2, 2])
   const problems: string[] = []
-  const context = { train: { x, y }, valid: { x, y }, decision: {}, seed: 1 }
+  const context = { train: { x, y }, valid: { x, y }, decision: {}, seed: 1, outputs: Float64Array.from(y.values) }
   const trees = { name: 'trees' as const, predict, save: async () => {} }
   const net = { ...trees, name: 'realmlp' as const }
   const never = async () => {
     throw new Error('no library')
   }
-  const found = await baselines([trees, net], { ...context, fit: never }, p => problems.push(p))
+  const { others: found, whole } = await baselines([trees, net], { ...context, fit: never }, p => problems.push(p))
+  assert.deepEqual(whole, scored(y, context.outputs, { decision: {}, seed: 1 }), 'scored together as alone')
   assert.deepEqual([found.map(b => b.name), problems], [['mean', 'linear', 'trees'], []])
   assert.equal(found[2]!.metrics.rmse, 0)
-  const without = await baselines([net], { ...context, fit: never }, p => problems.push(p))
+  const { others: without } = await baselines([net], { ...context, fit: never }, p => problems.push(p))
   assert.deepEqual(
     [without.map(b => b.name), problems],
     [['mean', 'linear'], ['the comparison with LightGBM is missing: no library']],

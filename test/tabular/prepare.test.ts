@@ -433,3 +433,13 @@ test('scores equal those of scikit-learn and SciPy', () => {
   for (const { values, value } of golden.skewness)
     assert.ok(Math.abs(skewness(Float64Array.from(values)) - value) < 1e-9, `skewness ${value}`)
 })
+
+test('a target whose classes have one row each is refused for that reason', () => {
+  const rows = (classes: number) =>
+    frameOfRows(Array.from({ length: 16 }, (_, i) => ({ a: i * 3.5, y: `c${i % classes}` })))
+  assert.throws(
+    () => prepare(rows(16), { target: 'y' }),
+    /no row is for validation: each of the 16 classes of "y" has one row, and a class needs two rows to be in both parts\. Join classes/,
+  )
+  assert.equal(prepare(rows(2), { target: 'y' }).split.train.length > 0, true)
+})

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { rng } from '../../src/base/random.ts'
 import {
   accuracy,
   applyTemperature,
@@ -236,4 +237,14 @@ test('a class that no picture was given is never suggested; labels that the mode
     labelIssues([1, 0, 1, 0, 0.6, 0.4, 0.6, 0.4], [0, 0, 1, 0], 2).map(i => i.index),
     [],
   )
+})
+
+test('two classes are computed as any number of classes, to the same bits', () => {
+  const random = rng(9)
+  const prior = { temperature: 1, deviation: 0.4 }
+  const logits = Array.from({ length: 600 }, (_, i) => (i % 20 === 0 ? 0 : random.normal(0, 3)))
+  const targets = Array.from({ length: 300 }, () => Number(random.chance(0.4)))
+  // A third class whose share is 0 adds 0 to every sum.
+  const three = Array.from({ length: 900 }, (_, i) => (i % 3 === 2 ? -1e6 : logits[2 * Math.floor(i / 3) + (i % 3)]!))
+  assert.deepEqual(fitTemperature(logits, targets, 2, { prior }), fitTemperature(three, targets, 3, { prior }))
 })

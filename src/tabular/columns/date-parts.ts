@@ -75,8 +75,10 @@ export function datePartsWriter(
 ): (into: Float32Array, at: number, seconds: number) => void {
   const own = parts.map(name => all.get(name)!)
   const daily = own.map(({ name }) => name !== elapsed.name && !ofTime.has(name))
-  const [days, times] = [own.map((_, i) => i).filter(i => daily[i]), own.map((_, i) => i).filter(i => !daily[i])]
-  const timed = parts.some(name => ofTime.has(name))
+  const places = (is: (name: string, i: number) => boolean) => Array.from(own.keys()).filter(i => is(own[i]!.name, i))
+  const days = places((_, i) => daily[i]!)
+  const times = places(name => ofTime.has(name))
+  const sinceOrigin = places(name => name === elapsed.name)
   const known = new Map<number, Float32Array>()
   const ofDay = (day: number): Float32Array => {
     const found = known.get(day)
@@ -87,6 +89,7 @@ export function datePartsWriter(
     known.set(day, values)
     return values
   }
+  const ofSecond = times.length > 0 ? partsOfSecond(times.map(i => own[i]!)) : undefined
   return (into, at, seconds) => {
     if (Number.isNaN(seconds)) {
       into.fill(Number.NaN, at, at + own.length)
@@ -94,12 +97,26 @@ export function datePartsWriter(
     }
     // Where a date has parts of a second, Date cuts them off towards 1970.
     const milliseconds = Math.trunc(1000 * seconds)
-    const values = ofDay(Math.floor(milliseconds / (1000 * daySeconds)))
+    const day = Math.floor(milliseconds / (1000 * daySeconds))
+    const values = ofDay(day)
     for (const i of days) into[at + i] = values[i]!
-    if (times.length === 0) return
-    const elapsedDays = (seconds - origin) / daySeconds
-    const date = timed ? new Date(milliseconds) : undefined
-    for (const i of times) into[at + i] = date ? own[i]!.of(date, elapsedDays) : elapsedDays
+    for (const i of sinceOrigin) into[at + i] = (seconds - origin) / daySeconds
+    if (!ofSecond) return
+    const { table, from } = ofSecond(Math.floor(milliseconds / 1000) - daySeconds * day)
+    for (let k = 0; k < times.length; k++) into[at + times[k]!] = table[from + k]!
+  }
+}
+
+/** The values of parts that depend on the time of day alone, [seconds of a day × parts], each computed at its first use. */
+function partsOfSecond(parts: readonly Part[]): (second: number) => { table: Float32Array; from: number } {
+  const table = new Float32Array(daySeconds * parts.length).fill(Number.NaN)
+  return second => {
+    const from = second * parts.length
+    if (Number.isNaN(table[from])) {
+      const date = new Date(1000 * second)
+      for (const [k, part] of parts.entries()) table[from + k] = part.of(date, 0)
+    }
+    return { table, from }
   }
 }
 

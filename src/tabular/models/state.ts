@@ -7,7 +7,7 @@ import { type DType, fromArray, keep, type Tensor } from '../../torch/index.ts'
 import { storedTensors } from '../../train/saved-model.ts'
 import { readMetadata, readWeights, writeSafetensors } from '../../weights/index.ts'
 import { blocksOf } from '../encoded.ts'
-import type { LabelledRows } from '../types.ts'
+import type { Encoded, LabelledRows, Targets } from '../types.ts'
 
 /** All that the next step of a fit depends on: where it stands, as plain data, and its tensors. */
 export interface StoredFit<P> {
@@ -22,17 +22,33 @@ const fileOf = (folder: string, model: string) => join(folder, `${model}.state.s
 
 /** A digest of the rows of a fit, for its plan: a state of other rows is refused. */
 export function rowsDigest(...parts: readonly LabelledRows[]): string {
-  const hash = createHash('sha256')
-  const add = (values: Float32Array | Int32Array | Float64Array) =>
-    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+  const digest = new RowsDigest()
   for (const { x, y } of parts) {
-    for (const { numbers, categories } of blocksOf(x, 16_384)) {
-      add(numbers)
-      add(categories)
-    }
-    add(y.values)
+    for (const block of blocksOf(x, digestBlock)) digest.block(block)
+    digest.targets(y)
   }
-  return `${parts.map(({ x }) => x.rows).join(' and ')} (${hash.digest('hex').slice(0, 12)})`
+  return digest.text(parts)
+}
+
+/** The rows of a block that a digest takes. */
+export const digestBlock = 16_384
+
+/** The same, made on the way: of each part its blocks of `digestBlock` rows, then its targets. */
+export class RowsDigest {
+  readonly #hash = createHash('sha256')
+  #add(values: Float32Array | Int32Array | Float64Array): void {
+    this.#hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+  }
+  block({ numbers, categories }: Encoded): void {
+    this.#add(numbers)
+    this.#add(categories)
+  }
+  targets({ values }: Targets): void {
+    this.#add(values)
+  }
+  text(parts: readonly LabelledRows[]): string {
+    return `${parts.map(({ x }) => x.rows).join(' and ')} (${this.#hash.digest('hex').slice(0, 12)})`
+  }
 }
 
 /** Writes the resume state of a fit as one file. `plan`: the settings that a resumed fit must have too. */

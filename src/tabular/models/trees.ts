@@ -2,16 +2,16 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DataError, fileReason, ModelError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
-import { machine } from '../../setup/index.ts'
+import { threadsWanted } from '../../setup/index.ts'
 import { turn } from '../../train/stop.ts'
-import { blocksOf, encodedPart } from '../encoded.ts'
+import { blocksOf, encodedPart, watched } from '../encoded.ts'
 import type { Encoded, FitTableOptions, TableModel, TargetInfo, Targets } from '../types.ts'
 import { writeModelFile } from './files.ts'
 import { Forest } from './forest.ts'
 import { BinnedRows, Booster, type Matrix, type Parameters } from './lightgbm/booster.ts'
 import { openLightgbm } from './lightgbm/library.ts'
 import { ensureLightgbm } from './lightgbm/provide.ts'
-import { checkPlan, rowsDigest } from './state.ts'
+import { checkPlan, digestBlock, RowsDigest, rowsDigest } from './state.ts'
 import { inUnits, trainedScale, trainedValues } from './targets.ts'
 
 /** The parameters of pytabkit's `LGBM_TD_Classifier` and `LGBM_TD_Regressor` (Holzmüller et al. 2024, arXiv:2407.04491),
@@ -104,19 +104,20 @@ export async function fitTrees(options: FitTableOptions): Promise<Trees> {
   const { train, valid, seed, state, lr, epochs } = options
   if (!state) return new Trees(await grownTexts(options), train.y)
   const file = join(state, 'trees.state.json')
-  const plan = JSON.stringify({ seed, rows: rowsDigest(train, valid), lr, epochs })
+  const planOf = (rows: string) => JSON.stringify({ seed, rows, lr, epochs })
   if (existsSync(file)) {
     const found = JSON.parse(readFileSync(file, 'utf8')) as { plan: string; texts: string[] }
-    checkPlan(file, found.plan, plan)
+    checkPlan(file, found.plan, planOf(rowsDigest(train, valid)))
     return new Trees(found.texts, train.y, file)
   }
-  const texts = await grownTexts(options)
-  writeAtomic(file, JSON.stringify({ plan, texts }))
+  const digest = new RowsDigest()
+  const texts = await grownTexts(options, digest)
+  writeAtomic(file, JSON.stringify({ plan: planOf(digest.text([train, valid])), texts }))
   return new Trees(texts, train.y)
 }
 
-/** The model text of each forest. */
-async function grownTexts(options: FitTableOptions): Promise<string[]> {
+/** The model text of each forest. `digest` gets the rows on their way into LightGBM. */
+async function grownTexts(options: FitTableOptions, digest?: RowsDigest): Promise<string[]> {
   const { train, valid, signal, report, onChoice, epochs = mostTrees } = options
   const library = openLightgbm(await ensureLightgbm(report, signal))
   const parameters = parametersOf(options)
@@ -126,21 +127,28 @@ async function grownTexts(options: FitTableOptions): Promise<string[]> {
     `at most ${epochs}, rate ${parameters.learning_rate}, ${parameters.num_leaves} leaves`,
     `the defaults of pytabkit for ${train.y.task === 'single' ? 'classes' : 'numbers'}; ends after ${patience} trees without a lower validation loss`,
   )
-  const matrices = { train: matrixOf(train.x), valid: matrixOf(valid.x) }
+  const seen = (x: Encoded) => (digest ? watched(x, block => digest.block(block)) : x)
+  const matrices = { train: matrixOf(seen(train.x)), valid: matrixOf(seen(valid.x)) }
   const opened: { free(): void }[] = []
   const held = <T extends { free(): void }>(part: T): T => {
     opened.unshift(part)
     return part
   }
   try {
-    const boosters = labels.train.map((values, target) => {
-      // LightGBM reads the labels of a forest in each iteration, so each one has its own bins.
+    // LightGBM reads the labels of a forest in each iteration, so each one has its own bins.
+    const bins = labels.train.map((values, target) => {
       const binned = held(new BinnedRows(library, matrices.train, parameters))
+      if (target === 0) digest?.targets(train.y)
       const binnedValid = held(new BinnedRows(library, matrices.valid, parameters, binned))
+      if (target === 0) digest?.targets(valid.y)
       binned.label(values)
       binnedValid.label(labels.valid[target]!)
-      return new Growing(held(new Booster(library, binned, binnedValid, parameters)), deviationOf(train.y, values))
+      return { binned, binnedValid, unit: deviationOf(train.y, values) }
     })
+    options.onBinned?.()
+    const boosters = bins.map(
+      ({ binned, binnedValid, unit }) => new Growing(held(new Booster(library, binned, binnedValid, parameters)), unit),
+    )
     await grow(boosters, options, epochs)
     return boosters.map(({ booster, best }) => booster.text(best.trees))
   } finally {
@@ -224,14 +232,9 @@ function parametersOf({ train: { x, y }, seed, threads, lr }: FitTableOptions): 
     seed: seed % 2 ** 31,
     deterministic: true,
     force_row_wise: true,
-    num_threads: threads ?? threadsOf(),
+    num_threads: threads ?? threadsWanted(),
     verbosity: -1,
   }
-}
-
-function threadsOf(): number {
-  const given = Number(process.env.ANNEAL_THREADS)
-  return Number.isInteger(given) && given > 0 ? given : machine().cpu.cores
 }
 
 /** Rows as LightGBM takes them: numbers, then category codes, NaN where missing. Rows of numbers alone are not copied. */
@@ -251,7 +254,7 @@ const matrixOf = (x: Encoded): Matrix => ({
   rows: x.rows,
   columns: x.numberNames.length + x.categoryNames.length,
   *blocks() {
-    for (const block of blocksOf(x, rowsAtOnce)) yield featuresOf(block)
+    for (const block of blocksOf(x, digestBlock)) yield featuresOf(block)
   },
   part: rows => featuresOf(encodedPart(x, rows)),
 })

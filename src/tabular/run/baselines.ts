@@ -1,12 +1,14 @@
 import { purpose, rng, shuffle } from '../../base/random.ts'
-import type { TableBaseline } from '../../runs/index.ts'
+import type { PartResult, TableBaseline } from '../../runs/index.ts'
 import { encodedPart } from '../encoded.ts'
 import type { FitTableModel, LabelledRows, TableModel, Targets } from '../types.ts'
 import { linearModel } from './linear.ts'
-import { type Decision, leadingOf, scored, tableMetrics, targetsAt, widthOf } from './metrics.ts'
+import { type Decision, leadingOf, scoredTogether, tableMetrics, targetsAt, widthOf } from './metrics.ts'
 
 interface Context {
   train: LabelledRows
+  /** Training rows for the linear model, where those of `train` are no longer there. */
+  some?: LabelledRows | undefined
   valid: LabelledRows
   decision: Decision
   seed: number
@@ -18,14 +20,14 @@ interface Context {
 }
 
 /** Simpler models on the same rows: the mean of the targets or the shares of the classes, a linear model, and trees where
- *  the run's own model is not trees. `own`: the models that the run has trained; its trees are not trained again. Each is scored on the validation rows. `problem`: called with what failed; a
- *  baseline that fails is left out. */
+ *  the run's own model is not trees. `own`: the models that the run has trained; its trees are not trained again. Each is scored on the validation rows, as the run's own outputs are (`whole`).
+ *  `problem`: called with what failed; a baseline that fails is left out. */
 export async function baselines(
   own: readonly TableModel[],
-  context: Context,
+  context: Context & { outputs: Float64Array },
   problem: (message: string) => void,
-): Promise<TableBaseline[]> {
-  const { train, valid, decision, seed, signal, threads, fit } = context
+): Promise<{ whole: PartResult; others: TableBaseline[] }> {
+  const { train, some = train, valid, decision, seed, signal, threads, fit } = context
   const { task } = train.y
   const kinds: [name: string, text: string, outputs: () => Promise<Float64Array>][] = [
     [
@@ -36,7 +38,7 @@ export async function baselines(
     [
       'linear',
       task === 'single' ? 'logistic regression' : 'ridge regression',
-      async () => (await linearModel({ train, valid }, { signal }))(valid.x),
+      async () => (await linearModel({ train: some, valid }, { signal }))(valid.x),
     ],
     ...(own.length === 1 && own[0]!.name === 'trees'
       ? []
@@ -53,19 +55,27 @@ export async function baselines(
           ],
         ] as [string, string, () => Promise<Float64Array>][])),
   ]
-  const found: TableBaseline[] = []
+  const told: { name: string; text: string; seconds: number; outputs: Float64Array }[] = []
   for (const [name, text, outputs] of kinds) {
     const began = performance.now()
     try {
-      const told = await outputs()
-      const { metrics, intervals = {} } = scored(valid.y, told, { decision, seed, of: [leadingOf(valid.y)] })
-      found.push({ name, text, metrics, intervals, seconds: (performance.now() - began) / 1000 })
+      told.push({ name, text, outputs: await outputs(), seconds: (performance.now() - began) / 1000 })
     } catch (error) {
       if (signal?.aborted || (error as Error).name === 'AbortError') throw error
       problem(`the comparison with ${text} is missing: ${(error as Error).message}`)
     }
   }
-  return found
+  const of = [leadingOf(valid.y)]
+  const [whole, ...parts] = scoredTogether(
+    valid.y,
+    [{ outputs: context.outputs }, ...told.map(({ outputs }) => ({ outputs, of }))],
+    { decision, seed },
+  )
+  const others = told.map(({ outputs: _, ...about }, i) => {
+    const { metrics, intervals = {} } = parts[i]!
+    return { ...about, metrics, intervals }
+  })
+  return { whole: whole!, others }
 }
 
 /** The mean of the targets, or the shares of the classes, in every row. */

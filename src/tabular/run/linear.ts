@@ -19,8 +19,7 @@ export async function linearModel(
   { train, valid }: { train: LabelledRows; valid: LabelledRows },
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<Linear> {
-  const rows = spread(train.x.rows, mostRows)
-  const part = rows.length < train.x.rows ? { x: encodedPart(train.x, rows), y: targetsAt(train.y, rows) } : train
+  const part = linearRows(train)
   const features = featuresFor(part.x)
   const x = features(part.x)
   const { task, classes, values } = part.y
@@ -48,6 +47,12 @@ export async function linearModel(
   const losses = outputsOf(models, valid.x).map(told => lossOf(valid.y, told))
   const best = models[losses.indexOf(Math.min(...losses))] ?? models[0]!
   return rows => outputsOf([best], rows)[0]!
+}
+
+/** The training rows that a linear model uses: at most 50,000, evenly taken. */
+export function linearRows({ x, y }: LabelledRows): LabelledRows {
+  const rows = spread(x.rows, mostRows)
+  return rows.length < x.rows ? { x: encodedPart(x, rows), y: targetsAt(y, rows) } : { x, y }
 }
 
 /** Ridge regression on standardised targets, its weights for the targets in their own units. */

@@ -110,26 +110,50 @@ export const rowsIn = (targets: Targets): number => targets.values.length / widt
 const drawn = 1e6
 const interval = { leastRounds: 100, rounds: 1000 }
 
+/** Predictions to be scored: outputs, and the metrics that get an interval (default: the usual ones). */
+export interface Told {
+  outputs: Float64Array
+  of?: readonly string[]
+}
+
 /** Loss and metrics of predictions, with the 95 % intervals by bootstrap over the rows of those that `of` names. */
 export function scored(
   targets: Targets,
   outputs: Float64Array,
-  { decision, seed, of }: { decision?: Decision | undefined; seed: number; of?: readonly string[] },
+  { of, ...how }: { decision?: Decision | undefined; seed: number; of?: readonly string[] },
 ): PartResult {
-  const metrics = tableMetrics(targets, outputs, decision)
+  return scoredTogether(targets, [{ outputs, ...(of ? { of } : {}) }], how)[0]!
+}
+
+/** The same for several predictions of the same rows. They share the sets that the bootstrap draws, which is most of its
+ *  work. */
+export function scoredTogether(
+  targets: Targets,
+  all: readonly Told[],
+  { decision, seed }: { decision?: Decision | undefined; seed: number },
+): PartResult[] {
   const n = rowsIn(targets)
-  const names = of ?? intervalNames(targets)
   const rounds = Math.max(interval.leastRounds, Math.min(interval.rounds, Math.floor(drawn / Math.max(1, n))))
-  const intervals: Record<string, [number, number]> = {}
-  const known = names.filter(name => Number.isFinite(metrics[name]))
-  const how = { positive: decision?.positive ?? 1, decided: () => decide(outputs, targets.classes.length, decision) }
-  const drawnOf = known.map(
-    name => drawnMetric(name, targets, outputs, how) ?? takenMetric(name, { targets, outputs, decision }),
-  )
-  const found = bootstrapEach(drawnRows(n, drawnOf), n, { seed, rounds })
-  for (const [i, { low, high }] of found.entries())
-    if (Number.isFinite(low) && Number.isFinite(high)) intervals[known[i]!] = [low, high]
-  return { loss: lossOf(targets, outputs), metrics, intervals }
+  const each = all.map(({ outputs, of = intervalNames(targets) }) => {
+    const metrics = tableMetrics(targets, outputs, decision)
+    const known = of.filter(name => Number.isFinite(metrics[name]))
+    const how = { positive: decision?.positive ?? 1, decided: () => decide(outputs, targets.classes.length, decision) }
+    const drawnOf = known.map(
+      name => drawnMetric(name, targets, outputs, how) ?? takenMetric(name, { targets, outputs, decision }),
+    )
+    return { outputs, metrics, known, drawnOf }
+  })
+  const metrics = each.flatMap(({ drawnOf }) => drawnOf)
+  const found = metrics.length > 0 ? bootstrapEach(drawnRows(n, metrics), n, { seed, rounds }) : []
+  let at = 0
+  return each.map(({ outputs, metrics, known }) => {
+    const intervals: Record<string, [number, number]> = {}
+    for (const name of known) {
+      const { low, high } = found[at++]!
+      if (Number.isFinite(low) && Number.isFinite(high)) intervals[name] = [low, high]
+    }
+    return { loss: lossOf(targets, outputs), metrics, intervals }
+  })
 }
 
 /** A metric of the rows that were drawn, computed from these rows. */

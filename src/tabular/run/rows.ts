@@ -23,6 +23,12 @@ export const framePart = (frame: Frame, rows: ArrayLike<number>): Frame => ({
   }),
 })
 
+/** Keeps these rows of a frame alone, also for all who hold it: the memory of the others is freed. */
+export function keepRows(frame: Frame, rows: ArrayLike<number>): void {
+  for (const [i, part] of framePart(frame, rows).columns.entries()) Object.assign(frame.columns[i]!, part)
+  frame.rows = rows.length
+}
+
 function rowsOf(table: Float32Array, count: number, rows: ArrayLike<number>): Float32Array {
   const width = table.length / count
   const out = new Float32Array(rows.length * width)

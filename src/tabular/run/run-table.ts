@@ -2,7 +2,7 @@ import type { TableLeak } from '../../runs/index.ts'
 import { encodeLater } from '../encode.ts'
 import type { ColumnUse, Encoding, Frame, LabelledRows, Targets } from '../types.ts'
 import { targetsAt } from './metrics.ts'
-import { type Encode, framePart } from './rows.ts'
+import { type Encode, framePart, keepRows } from './rows.ts'
 
 /** A table as a run needs it: read, its columns understood, split, encoded. */
 export interface RunTable {
@@ -42,8 +42,25 @@ export function partOf(table: RunTable, rows: Int32Array): TablePart {
   return {
     ...labelledAt(table, rows),
     get frame() {
-      frame ??= framePart(table.frame, rows)
+      frame ??= rows.length === table.frame.rows ? table.frame : framePart(table.frame, rows)
       return frame
     },
   }
+}
+
+/** The table without its training rows, whose memory is freed for all who hold its frame. What was encoded before stays
+ *  readable no longer. */
+export function withoutTraining(table: RunTable): RunTable {
+  const { valid, test } = table.parts
+  const kept = new Int32Array(valid.length + (test?.length ?? 0))
+  kept.set(valid)
+  if (test) kept.set(test, valid.length)
+  kept.sort()
+  const placeOf = new Int32Array(table.frame.rows)
+  for (let i = 0; i < kept.length; i++) placeOf[kept[i]!] = i
+  const places = (rows: Int32Array) => rows.map(row => placeOf[row]!)
+  const parts = { train: new Int32Array(0), valid: places(valid), ...(test ? { test: places(test) } : {}) }
+  const targets = targetsAt(table.targets, kept)
+  keepRows(table.frame, kept)
+  return { ...table, targets, parts }
 }

@@ -50,6 +50,7 @@ export function rowHashes(x: Encoded, { hashes, passed }: RowTexts = noTexts, fr
   const [n, c] = [x.numberNames.length, x.categoryNames.length]
   const numbers = new Int32Array(x.numbers.buffer, x.numbers.byteOffset, x.numbers.length)
   const halves = new Uint32Array(2 * x.rows)
+  const used = Int32Array.from(Array.from({ length: n }, (_, k) => k).filter(k => !passed.has(k)))
   for (let row = 0; row < x.rows; row++) {
     let [a, b] = [0x811c9dc5, 0x01234567]
     const add = (word: number) => {
@@ -58,7 +59,7 @@ export function rowHashes(x: Encoded, { hashes, passed }: RowTexts = noTexts, fr
       b = Math.imul(b ^ word, 0x85ebca6b)
       b ^= b >>> 13
     }
-    for (let k = 0; k < n; k++) if (!passed.has(k)) add(numbers[row * n + k]!)
+    for (let k = 0; k < used.length; k++) add(numbers[row * n + used[k]!]!)
     for (let k = 0; k < c; k++) add(x.categories[row * c + k]!)
     for (const hash of hashes) add(hash[from + row]!)
     halves[2 * row] = a
@@ -67,17 +68,34 @@ export function rowHashes(x: Encoded, { hashes, passed }: RowTexts = noTexts, fr
   return new BigUint64Array(halves.buffer)
 }
 
+/** The hashes of rows, block by block as another pass over them encodes them. */
+export class RowHashes {
+  readonly #all: BigUint64Array
+  readonly #texts: RowTexts
+  #done = 0
+  constructor(rows: number, texts: RowTexts = noTexts) {
+    this.#all = new BigUint64Array(rows)
+    this.#texts = texts
+  }
+  add(block: Encoded): void {
+    this.#all.set(rowHashes(block, this.#texts, this.#done), this.#done)
+    this.#done += block.rows
+  }
+  /** Those of all rows `x`. Where no pass has shown them all, this makes one of its own. */
+  of(x: Encoded): BigUint64Array {
+    if (this.#done < this.#all.length) {
+      this.#done = 0
+      for (const block of blocksOf(x, 16_384)) this.add(block)
+    }
+    return this.#all
+  }
+}
+
 const fileIn = (dir: string) => join(dir, 'rows.bin')
 
-/** Notes the training rows beside a model, so that an evaluation can tell that it looks at them again. */
-export function noteRows(dir: string, x: Encoded, texts?: RowTexts): void {
-  const all = new BigUint64Array(x.rows)
-  let at = 0
-  for (const block of blocksOf(x, 16_384)) {
-    all.set(rowHashes(block, texts, at), at)
-    at += block.rows
-  }
-  const hashes = (x.rows > most ? BigUint64Array.from(spread(x.rows, most), row => all[row]!) : all).sort()
+/** Notes the hashes of training rows beside a model, so that an evaluation can tell that it looks at them again. */
+export function noteRows(dir: string, all: BigUint64Array): void {
+  const hashes = BigUint64Array.from(spread(all.length, most), row => all[row]!).sort()
   writeAtomic(fileIn(dir), new Uint8Array(hashes.buffer))
 }
 

@@ -14,30 +14,24 @@ import {
   readConfig,
   runPaths,
 } from '../../runs/index.ts'
-import { library } from '../../torch/index.ts'
+import { library, operatorThreads } from '../../torch/index.ts'
 import { checkSameMachine, machineFacts } from '../../train/same-machine.ts'
 import { Stopped } from '../../train/stop.ts'
 import { Both } from '../models/both.ts'
 import { fitTableModel } from '../models/index.ts'
+import { returnMemory } from '../models/lightgbm/memory.ts'
+import { lightgbmVersion } from '../models/lightgbm/pins.ts'
 import type { TableOptions } from '../options.ts'
 import { serverOf } from '../read/server.ts'
-import type { TableModel, TableModelName, Targets } from '../types.ts'
 import { baselines, learningCurve } from './baselines.ts'
-import { type TableCard, writeCard } from './card.ts'
-import { atTemperature, calibrate, chooseThreshold, positiveClass } from './decide.ts'
+import { fitAndSave, modelOf, type One, stopwatch } from './fit-and-save.ts'
 import { trainFolds } from './folds.ts'
 import { interpretTable, writeInterpretation } from './interpret.ts'
-import { type Decision, leadingOf, scored } from './metrics.ts'
+import { leadingOf } from './metrics.ts'
 import { openTable } from './open.ts'
-import { FitRecorder } from './record-fit.ts'
-import { labelledAt, partOf, type RunTable } from './run-table.ts'
-import { noteRows, rowTexts } from './seen-rows.ts'
+import type { RunTable } from './run-table.ts'
 import { TableSession } from './session.ts'
 import type { Asked, Job, Made, TableHooks } from './types.ts'
-
-/** The model where none is asked for. */
-export const usualModel: TableModelName = 'both'
-const modelOf = ({ model = 'auto' }: TableOptions): TableModelName => (model === 'auto' ? usualModel : model)
 
 /** Trains a model of a table, and writes the run into a folder. `source`: a file, a pattern of files or a database.
  *  `options.target` names the column to predict. */
@@ -70,11 +64,20 @@ export async function trainTable(source: string, options: TableOptions, hooks: T
 
 const usualSeed = 42
 
-const whole = (asked: Asked): RunConfig => ({
-  versions: { node: process.versions.node, libtorch: library().version, anneal: version() },
-  machine: machineFacts(),
-  ...asked,
-})
+/** Trees are trained by LightGBM: libtorch is not loaded for them before the model is saved. */
+const trainsOnLibtorch = (model: string): boolean => model !== 'trees'
+
+function whole(asked: Asked): RunConfig {
+  const libtorch = trainsOnLibtorch(asked.model)
+  const facts: Record<string, string> = libtorch
+    ? { libtorch: library().version }
+    : { lightgbm: process.env.ANNEAL_LIGHTGBM || lightgbmVersion }
+  return {
+    versions: { node: process.versions.node, ...facts, anneal: version() },
+    machine: machineFacts({ libtorch }),
+    ...asked,
+  }
+}
 function removeEmpty(dir: string): void {
   try {
     rmdirSync(dir)
@@ -104,6 +107,7 @@ export async function resumeTable(
 export async function drive(dir: string, job: Job, hooks: TableHooks): Promise<RunResult> {
   const { mode, config } = job
   const { onRun, onEvent = () => {}, writeReport } = hooks
+  if (!trainsOnLibtorch(config.model)) returnMemory()
   const run = openRun(dir, mode)
   let begun = mode === 'append'
   let held = true
@@ -170,66 +174,30 @@ async function work(session: TableSession, job: Job, hooks: TableHooks): Promise
     return trainFolds(session, { ...job, open }, hooks, drive)
   const table = await open.at(fold)
   if (job.open) session.began(open.frame)
-  return oneModel(session, { table, config, options, clock }, hooks)
+  return oneModel(session, { table, config, options, clock, alone: job.open === undefined }, hooks)
 }
 
-interface One {
-  table: RunTable
-  config: Asked
-  options: TableOptions
-  clock: Clock
-}
-
-async function oneModel(
-  session: TableSession,
-  { table, config, options, clock }: One,
-  hooks: TableHooks,
-): Promise<Made> {
+async function oneModel(session: TableSession, one: One, hooks: TableHooks): Promise<Made> {
   const { run } = session
   const { signal, report } = hooks
-  const { seed } = config
-  const { targets, parts } = table
+  const { options, clock } = one
+  const { seed } = one.config
   const model = modelOf(options)
-  tellColumns(session, table)
-  scan(session, table)
-  tellLeaks(session, table)
-  const [train, valid] = [labelledAt(table, parts.train), partOf(table, parts.valid)]
-  const threads = library().threads
-  const recorder = new FitRecorder(session)
-  const minutes = options.minutes === undefined ? {} : { minutes: Math.max(0.01, options.minutes - run.seconds / 60) }
-  const { epochs, members, lr } = options
-  const shared = { train, valid, seed, threads, signal, report }
-  const trained = await fitTableModel(model, {
-    ...shared,
-    epochs,
-    members,
-    lr,
-    ...minutes,
-    state: session.fitState('fit'),
-    onStep: recorder.onStep,
-    onChoice: recorder.onChoice,
-    onFinder: recorder.onFinder,
-  })
-  clock('fit')
-  const choose = (what: string, value: string, reason: string) => session.choice(what, value, reason)
-  const raw = await trained.predict(valid.x, { signal })
-  const { temperature, calibration } = calibrate(choose, valid.y, raw)
-  const calibrated = (outputs: Float64Array) =>
-    targets.task === 'regression' ? outputs : atTemperature(outputs, targets.classes.length, temperature)
-  const outputs = calibrated(raw)
-  const decision = decisionFor(choose, { train: train.y, valid: valid.y, outputs, options, seed })
-  const result = scored(valid.y, outputs, { decision, seed })
-  const predict = async (x: typeof valid.x) => calibrated(await trained.predict(x, { signal }))
-  noteRows(join(run.dir, 'best'), train.x, rowTexts(table.frame, table.encoding, parts.train))
-  const card = await save(run.dir, trained, { table, options, temperature, decision, metrics: result.metrics })
-  const tested = await testOf(table, { predict, decision, seed })
-  clock('evaluate')
+  tellColumns(session, one.table)
+  scan(session, one.table)
+  tellLeaks(session, one.table)
+  const saved = await fitAndSave(session, one, hooks)
+  const { trained, card, table, train, some, valid, outputs, decision, tested } = saved
+  const { targets, parts } = table
 
   session.emit({ type: 'phase', phase: 'baselines' })
-  const asked = model === 'trees' ? { epochs, lr } : undefined
+  const asked = model === 'trees' ? { epochs: options.epochs, lr: options.lr } : undefined
+  const shared = { train, some, valid, seed, threads: operatorThreads(), signal, report }
   const context = { ...shared, decision, fit: fitTableModel, trees: asked }
   const trainedParts = trained instanceof Both ? trained.parts.map(part => part.model) : [trained]
-  const others = await baselines(trainedParts, context, message => session.warn(message))
+  const { whole: result, others } = await baselines(trainedParts, { ...context, outputs }, message =>
+    session.warn(message),
+  )
   const own = {
     name: model,
     text: 'the model of this run',
@@ -239,15 +207,15 @@ async function oneModel(
     own: true,
   }
   const trees = model === 'trees' ? own : others.find(({ name }) => name === 'trees')
-  const byRows = await learningCurve(context, trees)
+  const byRows = some ? [] : await learningCurve(context, trees)
   clock('baselines')
   session.emit({ type: 'phase', phase: 'interpret' })
   const found = await interpretTable(table, {
     valid,
     outputs,
-    predict,
+    predict: saved.predict,
     decision,
-    calibration,
+    calibration: saved.calibration,
     baselines: [...others, own],
     byRows,
     test: tested,
@@ -266,13 +234,13 @@ async function oneModel(
       task: targets.task,
       leading: leadingOf(targets),
       sample: 'row',
-      epochs: recorder.epochs,
+      epochs: saved.epochs,
       seconds: { ...clock.all(), total: run.seconds },
       ...(card.threshold === undefined ? {} : { threshold: card.threshold }),
       choseOnValid: [
         'epochs',
         ...(model === 'both' ? ['the weights of net and trees'] : []),
-        ...(temperature === 1 ? [] : ['temperature']),
+        ...(card.temperature === undefined ? [] : ['temperature']),
         ...(card.threshold === undefined ? [] : ['threshold']),
       ],
       ...(tested ? { test: { ...tested.part, samples: parts.test!.length } } : {}),
@@ -338,97 +306,3 @@ function tellLeaks(session: TableSession, { leaks }: RunTable): void {
 }
 /** A name in a typed list: in double quotes where it has a comma. */
 const quotedName = (name: string) => (/[",\\]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name)
-
-function decisionFor(
-  choose: (what: string, value: string, reason: string) => void,
-  {
-    train,
-    valid,
-    outputs,
-    options,
-    seed,
-  }: { train: Targets; valid: Targets; outputs: Float64Array; options: TableOptions; seed: number },
-): Decision {
-  const positive = positiveClass(choose, train, options.positive)
-  if (positive === undefined) return {}
-  const share = train.values.filter(v => v === positive).length / train.values.length
-  return chooseThreshold(choose, valid, outputs, { positive, share, metric: options.thresholdFor, seed })
-}
-
-async function testOf(
-  table: RunTable,
-  {
-    predict,
-    decision,
-    seed,
-  }: { predict: (x: ReturnType<RunTable['encode']>) => Promise<Float64Array>; decision: Decision; seed: number },
-) {
-  const rows = table.parts.test
-  if (!rows || rows.length === 0) return undefined
-  const { x, y } = labelledAt(table, rows)
-  const outputs = await predict(x)
-  return { part: scored(y, outputs, { decision, seed }), y, outputs }
-}
-
-/** Writes the model's files, then its card. */
-async function save(
-  dir: string,
-  trained: TableModel,
-  {
-    table,
-    options,
-    temperature,
-    decision,
-    metrics,
-  }: {
-    table: RunTable
-    options: TableOptions
-    temperature: number
-    decision: Decision
-    metrics: Record<string, number>
-  },
-): Promise<TableCard> {
-  const { task, columns, classes, log } = table.targets
-  const stem = join(dir, 'best')
-  await trained.save(stem)
-  const card: TableCard = {
-    format: 'anneal-table',
-    version: 1,
-    domain: 'tables',
-    anneal: version(),
-    model: trained.name,
-    target: { task, columns, classes, ...(log ? { log } : {}) },
-    columns: table.columns,
-    encoding: table.encoding,
-    reading: readingOf(options),
-    ...(temperature === 1 ? {} : { temperature }),
-    ...(decision.positive === undefined ? {} : { positive: classes[decision.positive]! }),
-    ...(decision.threshold === undefined ? {} : { threshold: decision.threshold }),
-    metrics,
-  }
-  writeCard(stem, card)
-  return card
-}
-
-const readingNames = ['missing', 'decimal', 'delimiter', 'encoding'] as const
-/** The options that say how cells are read; prediction reads its table the same way. */
-const readingOf = (options: TableOptions): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(options).filter(([name]) => (readingNames as readonly string[]).includes(name)))
-
-interface Clock {
-  /** Ends a part, and begins the next one. */
-  (part: string): void
-  of(part: string): number
-  all(): Record<string, number>
-}
-/** Measures the parts of a run, in seconds. */
-function stopwatch(): Clock {
-  const seconds: Record<string, number> = {}
-  let last = performance.now()
-  const clock = (part: string) => {
-    const now = performance.now()
-    seconds[part] = (now - last) / 1000
-    last = now
-  }
-  return Object.assign(clock, { of: (part: string) => seconds[part] ?? 0, all: () => seconds })
-}

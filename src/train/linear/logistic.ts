@@ -140,7 +140,7 @@ async function path(
     const mean = raw.mean(0)
     const deviation = aten.clamp_min(aten.std(raw, [0]), 1e-4)
     // One picture of N pixels with F channels: a 1×1 convolution is the same product, and fast in every libtorch.
-    const standard = raw.sub(mean).div(deviation)
+    const standard = aten.div_(raw.sub(mean), deviation) // in place: there may be many features
     const blocks = Array.from({ length: Math.ceil(n / per) }, (_, i) => {
       const [from, count] = [i * per, Math.min(per, n - i * per)]
       const rows = count === n ? standard : standard.narrow(0, from, count)

@@ -58,7 +58,9 @@ export function fitTemperature(
     )
   const at = task === 'single' ? softmaxLoss(logits, targets, classes) : sigmoidLoss(logits, targets)
   if (prior) {
-    const beta = 1 / posteriorMode(at, prior, { pictures: n, least, most })
+    const two = task === 'single' && classes === 2
+    const slope = two ? slopeOfTwo(logits, targets) : (beta: number) => at(beta).slope
+    const beta = 1 / posteriorMode(slope, prior, { pictures: n, least, most })
     return { temperature: 1 / beta, before: at(1).loss, after: at(beta).loss }
   }
   let [low, high] = [1 / most, 1 / least]
@@ -81,7 +83,7 @@ export function fitTemperature(
 
 /** The T between those of prior and likelihood where the derivative of the posterior in ln T is 0, by bisection. */
 function posteriorMode(
-  at: Loss,
+  slopeAt: (beta: number) => number,
   { temperature, deviation }: TemperaturePrior,
   { pictures, least, most }: { pictures: number; least: number; most: number },
 ): number {
@@ -93,7 +95,7 @@ function posteriorMode(
   for (let round = 0; round < 60; round++) {
     const middle = (low + high) / 2
     const beta = Math.exp(-middle)
-    const slope = -pictures * beta * at(beta).slope + (middle - Math.log(temperature)) / deviation ** 2
+    const slope = -pictures * beta * slopeAt(beta) + (middle - Math.log(temperature)) / deviation ** 2
     if (slope > 0) high = middle
     else low = middle
   }
@@ -112,12 +114,12 @@ export function applyTemperature(
   if (!(temperature > 0)) throw new TrainingError(`applyTemperature: got ${temperature}; expected a number above 0`)
   if (task === 'multi') return Float32Array.from(logits, z => sigmoid(z / temperature))
   const out = new Float32Array(logits.length)
-  const row = new Float64Array(classes)
+  const powers = new Float64Array(classes)
   for (let i = 0; i < out.length; i += classes) {
-    for (let c = 0; c < classes; c++) row[c] = logits[i + c]! / temperature
-    const top = row.reduce((a, b) => Math.max(a, b))
-    const powers = row.map(z => Math.exp(z - top))
-    const total = powers.reduce((a, b) => a + b)
+    let top = Number.NEGATIVE_INFINITY
+    for (let c = 0; c < classes; c++) top = Math.max(top, logits[i + c]! / temperature)
+    let total = 0
+    for (let c = 0; c < classes; c++) total += powers[c] = Math.exp(logits[i + c]! / temperature - top)
     for (let c = 0; c < classes; c++) out[i + c] = powers[c]! / total
   }
   return out
@@ -151,6 +153,25 @@ const softmaxLoss =
     const n = actual.length
     return { loss: loss / n, slope: slope / n, curvature: curvature / n }
   }
+
+/** The slope of `softmaxLoss` for two classes, to the same bits: what does not depend on β is computed once. */
+function slopeOfTwo(logits: ArrayLike<number>, actual: ArrayLike<number>): (beta: number) => number {
+  const n = actual.length
+  const [below, own] = [new Float64Array(n), new Float64Array(n)]
+  for (let i = 0; i < n; i++) {
+    const [a, b] = [logits[2 * i]!, logits[2 * i + 1]!]
+    below[i] = Math.min(a, b) - Math.max(a, b)
+    own[i] = logits[2 * i + actual[i]!]! - Math.max(a, b)
+  }
+  return beta => {
+    let slope = 0
+    for (let i = 0; i < n; i++) {
+      const power = Math.exp(beta * below[i]!)
+      slope += (power * below[i]!) / (1 + power) - own[i]!
+    }
+    return slope / n
+  }
+}
 
 /** Mean of ln(1 + exp(βz)) − yβz, with its derivatives in β. */
 const sigmoidLoss =

@@ -88,6 +88,29 @@ test('the trees of the lowest validation loss are kept', async () => {
   assert.ok(best < 80, `best ${best}: the case must overfit`)
 })
 
+test('the rows are not asked for again once they are in bins', async () => {
+  const [train, valid] = [makeTable(400, { outputs: 2 }), makeTable(100, { seed: 2, outputs: 2 })]
+  const whole = await (await fit(train, valid)).predict(valid.x)
+  const calls: string[] = []
+  const lost = (part: LabelledRows): LabelledRows => {
+    const x = { ...part.x, numbers: part.x.numbers.slice(), categories: part.x.categories.slice() }
+    return { x, y: part.y }
+  }
+  const [a, b] = [lost(train), lost(valid)]
+  const model = await fit(a, b, {
+    onBinned: () => {
+      calls.push('binned')
+      for (const { x } of [a, b]) {
+        x.numbers.fill(7)
+        x.categories.fill(0)
+      }
+    },
+    onStep: ({ epoch }) => calls.push(`tree ${epoch}`),
+  })
+  assert.deepEqual([calls.indexOf('binned'), calls.filter(c => c === 'binned').length], [0, 1])
+  assert.deepEqual(await model.predict(valid.x), whole, 'the same trees, though the rows are gone')
+})
+
 test('a fit ends by its signal between two trees, and by its minutes', async () => {
   const [train, valid] = [makeTable(500), makeTable(100, { seed: 2 })]
   const controller = new AbortController()

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { SetupError, TrainingError } from '../../../base/errors.ts'
-import { prepareEnvironment } from '../../../setup/index.ts'
+import { findAddon, prepareEnvironment } from '../../../setup/index.ts'
 import { defaultGenerator } from '../../../torch/index.ts'
 
 /** The part of koffi that is used. */
@@ -41,7 +43,7 @@ export class Lightgbm {
 
   constructor(path: string) {
     const koffi = openKoffi()
-    loadLibtorch()
+    loadThreads(koffi)
     const library = koffi.load(path)
     this.#functions = Object.fromEntries(
       Object.entries(definitions).map(([name, definition]) => [name, library.func(definition)]),
@@ -75,7 +77,8 @@ export function openLightgbm(path: string): Lightgbm {
   return open.library
 }
 
-function openKoffi(): Koffi {
+/** The package that calls C libraries. Throws where it is not installed. */
+export function openKoffi(): Koffi {
   try {
     return createRequire(import.meta.url)('koffi') as Koffi
   } catch (cause) {
@@ -87,12 +90,16 @@ function openKoffi(): Koffi {
   }
 }
 
-/** Loads libtorch first, if it is set up. LightGBM needs libgomp.so.1, and takes the one that is loaded: with libtorch's
- *  there is one pool of threads in the process, and no system package is needed. */
-function loadLibtorch(): void {
+/** LightGBM needs libgomp.so.1, and takes the one that is loaded. Loads libtorch's, if it is set up: then there is one
+ *  pool of threads in the process, also when libtorch follows, and no system package is needed. libtorch itself is loaded
+ *  only where its libgomp is no file of that name. */
+function loadThreads(koffi: Koffi): void {
   prepareEnvironment()
   try {
-    defaultGenerator()
+    const { library } = findAddon() ?? {}
+    const threads = library === undefined ? undefined : join(dirname(library), 'libgomp.so.1')
+    if (threads !== undefined && existsSync(threads)) koffi.load(threads)
+    else defaultGenerator()
   } catch {
     // Without libtorch the loader takes the system's libgomp.
   }
