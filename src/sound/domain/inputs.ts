@@ -8,7 +8,7 @@ import type { SoundStore } from '../cache/store.ts'
 import type { SoundDataset } from '../dataset.ts'
 import type { Preprocessing } from '../features/inputs.ts'
 import { augmentedSounds, interpretSounds, pictureOf, showsSounds } from '../interpret/interpret-sounds.ts'
-import { soundSource } from '../source.ts'
+import { partsOf, soundSource } from '../source.ts'
 import type { Item, WindowItem } from '../types.ts'
 import { mostWindows } from '../windows.ts'
 import type { SoundOptionsOfRun } from './options.ts'
@@ -82,7 +82,7 @@ function inputsOf(
       const how = { store, preprocessing, augmentation: augment, classes, seed }
       const samples = await augmentedSounds(itemsOf('train'), how)
       if (!showsSounds(found)) return { samples }
-      const shown = { dir: data.dir, store, preprocessing, valid: itemsOf('valid') }
+      const shown = { dir: data.dir, store, preprocessing, valid: itemsOf('valid'), parts: partsOf(itemsOf('valid')) }
       return { samples, sounds: await interpretSounds(trained, evaluation, shown, { device }) }
     },
   }

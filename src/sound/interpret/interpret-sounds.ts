@@ -7,6 +7,7 @@ import { scope } from '../../torch/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import { argmaxRows } from '../../train/metrics/single.ts'
 import type { Network } from '../../train/network.ts'
+import type { Parts } from '../../train/pooled.ts'
 import { type Augmentation, changeSamples, drawChange } from '../augment.ts'
 import type { SoundStore } from '../cache/store.ts'
 import type { Preprocessing } from '../features/inputs.ts'
@@ -23,7 +24,10 @@ export interface ShownSounds {
   dir: string
   store: SoundStore
   preprocessing: Preprocessing
+  /** The windows of the validation recordings. */
   valid: readonly WindowItem[]
+  /** The number of each window's recording, if some have several. */
+  parts?: Parts
 }
 
 /** The samples of a window without the silence around a short recording. */
@@ -39,21 +43,22 @@ export function playedSamples(
 export const pictureOf = (item: WindowItem, store: SoundStore, size: number): Promise<string> =>
   jpegOf(levelsOf(playedSamples(item, store, size), store.rate))
 
-/** The validation sounds that went most wrong, and then those with the highest loss: their sound, their spectrogram, and
- *  where the net listened. */
+/** The validation recordings that went most wrong, and then those with the highest loss: their prediction, and the sound,
+ *  the spectrogram and where the net listened of the window with the highest loss. */
 export async function interpretSounds(
   { net, classes, precision }: Trained,
-  { losses, probabilities, targets }: Evaluation,
-  { dir, store, preprocessing, valid }: ShownSounds,
+  { losses, probabilities, targets, rows }: Evaluation & { rows: Evaluation },
+  { dir, store, preprocessing, valid, parts }: ShownSounds,
   network: Pick<Network, 'device'>,
 ): Promise<HeardSound[]> {
   const predicted = argmaxRows(probabilities, classes.length)
   const wrong = (i: number) => predicted[i] !== targets[i]
-  const order = Array.from(valid.keys()).sort((a, b) => Number(wrong(b)) - Number(wrong(a)) || losses[b]! - losses[a]!)
+  const windows = worstWindows(rows.losses, parts)
+  const order = Array.from(losses.keys()).sort((a, b) => Number(wrong(b)) - Number(wrong(a)) || losses[b]! - losses[a]!)
   const size = preprocessing.samples
   const shown: HeardSound[] = []
   for (const i of order.slice(0, mostSounds)) {
-    const item = valid[i]!
+    const item = valid[windows[i]!]!
     const window = windowOf((f, count) => store.samples(item.sound, f, count), item.from, new Float32Array(size))
     const levels = levelsOf(window, store.rate)
     const heat = scope(() =>
@@ -76,6 +81,16 @@ export async function interpretSounds(
     })
   }
   return shown
+}
+
+/** The window of each recording with the highest loss. losses: of the windows. */
+function worstWindows(losses: Float32Array, parts: Parts): number[] {
+  const worst: number[] = []
+  for (const [row, loss] of losses.entries()) {
+    const part = parts?.[row] ?? row
+    if (worst[part] === undefined || loss > losses[worst[part]]!) worst[part] = row
+  }
+  return worst
 }
 
 /** Training sounds as the net hears them, as pictures. */
