@@ -70,12 +70,21 @@ does(
   'demo',
   program
     .command('demo')
-    .description('train on an embedded default: photos of food, nine groups; or a table (--table)'),
+    .description(
+      'train on an embedded default: photos of food, nine groups; or a table (--table), texts (--text), recordings (--sound)',
+    ),
   async () => (await optionTables()).demo,
-  async (options, { table, ...flags }) =>
-    table
-      ? (await import('./demo-table.ts')).demoTable(options, flags)
-      : (await import('./demo.ts')).demo(options, flags),
+  async (options, { table, text, sound, ...flags }) => {
+    const asked = Object.entries({ table, text, sound }).flatMap(([name, is]) => (is ? [`--${name}`] : []))
+    if (asked.length > 1)
+      throw new OptionError(`demo: got ${asked.join(' and ')}; give one of them, for one demo at a time`, {
+        exitCode: 2,
+      })
+    if (table) return (await import('./demo-table.ts')).demoTable(options, flags)
+    if (text) return (await import('./demo-text.ts')).demoText(options, flags)
+    if (sound) return (await import('./demo-sound.ts')).demoSound(options, flags)
+    return (await import('./demo.ts')).demo(options, flags)
+  },
 )
 
 does(

@@ -17,6 +17,8 @@ export const commandFlags = {
   }),
   demo: group('Run', ['demo'], {
     table: bool().flag('--table').says('train on a table instead: reports of bird strikes, with a leak, a time split and a rare class'),
+    text: bool().flag('--text').says('train on texts instead: 3,000 sentences from reviews, good or bad'),
+    sound: bool().flag('--sound').says('train on recordings instead: 95 sounds of drums in five classes'),
     json: bool().flag('--json').says('print events as JSON lines on stdout, the result last'),
   }),
   evaluate: group('Run', ['evaluate'], { json: bool().flag('--json').says('print one JSON object') }),
