@@ -9,8 +9,9 @@ const replaced = ['clean', 'labelOf']
 export function optionsOf({ command = [], settings = {} }: Partial<Pick<RunConfig, 'command' | 'settings'>>): string[] {
   const fromFile = command.some(word => /^--config(=|$)/.test(word))
   const flags = command.flatMap(word => /^--(?:no-)?[a-z-]+/.exec(word)?.[0] ?? [])
+  const byProgram = command.length === 0 || command[1] === 'demo' // its options are not on the command line
   const asked = (name: string) =>
-    fromFile || command.length === 0
+    fromFile || byProgram
       ? !(name === 'size' && settings.sizes !== undefined)
       : name === 'model' || flags.some(flag => flag.replace('--no-', '--') === flagOf(name))
   return Object.entries(settings).flatMap(([name, value]) => {

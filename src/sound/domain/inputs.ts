@@ -3,11 +3,12 @@ import type { Split, Task } from '../../data/types.ts'
 import type { ChosenInputs, DomainContext, Inputs, Ready } from '../../domain/index.ts'
 import { windowStarts } from '../../runtime/sound/windows.ts'
 import { mixedSource } from '../../train/mixed-source.ts'
-import { type Augmentation, augmentations } from '../augment.ts'
+import { type Augmentation, augmentations, withoutMasks } from '../augment.ts'
 import type { SoundStore } from '../cache/store.ts'
 import type { SoundDataset } from '../dataset.ts'
 import type { Preprocessing } from '../features/inputs.ts'
 import { augmentedSounds, interpretSounds, pictureOf, showsSounds } from '../interpret/interpret-sounds.ts'
+import { nearCopies, mostSeconds as nearSeconds } from '../interpret/near-copies.ts'
 import { partsOf, soundSource } from '../source.ts'
 import type { Item, WindowItem } from '../types.ts'
 import { mostWindows } from '../windows.ts'
@@ -59,7 +60,7 @@ function inputsOf(
     'from' in item ? (item as WindowItem) : windowItems([item], store, preprocessing.samples, 1)[0]!
   return {
     preprocessing,
-    source(split, { augmented = false, mixed = false } = {}) {
+    source(split, { augmented = false, views = false, mixed = false } = {}) {
       const items = itemsOf(split)
       const plain = sourceOf(store, items, {
         task,
@@ -67,7 +68,7 @@ function inputsOf(
         preprocessing,
         device,
         seed,
-        augmentation: augmented ? augment : undefined,
+        augmentation: augmented ? (views ? withoutMasks(augment) : augment) : undefined,
       })
       return mixed && mixup !== undefined ? mixedSource(plain, { mixup, classes: classes.length, task, seed }) : plain
     },
@@ -78,6 +79,13 @@ function inputsOf(
       return sourceOf(store, unlabelled, { task: 'single', classes: 1, preprocessing, device })
     },
     show: item => pictureOf(firstWindow(item as Item), store, preprocessing.samples),
+    nearlySame(features, items, { signal }) {
+      const wave = (i: number) => {
+        const { sound } = items[i] as Item
+        return { samples: store.samples(sound, 0, nearSeconds * store.rate), rate: store.rate }
+      }
+      return nearCopies(features, items.length, wave, { signal })
+    },
     async interpret(trained, evaluation, found) {
       const how = { store, preprocessing, augmentation: augment, classes, seed }
       const samples = await augmentedSounds(itemsOf('train'), how)

@@ -15,6 +15,7 @@ import { inputOf, windowOf } from '../source.ts'
 import type { WindowItem } from '../types.ts'
 import { listenedTo } from './listened.ts'
 import { jpegOf, levelsOf } from './spectrogram.ts'
+import { wavOf } from './wav.ts'
 
 /** So many sounds can be played in a report, each of at most so many seconds: with 16 kHz and 16 bits some 4 MB. */
 const [mostSounds, mostSeconds, playedRate] = [12, 8, 16_000]
@@ -77,7 +78,7 @@ export async function interpretSounds(
       loss: losses[i]!,
       thumbnail: await jpegOf(levels),
       overlay: await jpegOf(levels, heat),
-      audio: wavOf(playedSamples(item, store, size), store.rate),
+      audio: played(playedSamples(item, store, size), store.rate),
     })
   }
   return shown
@@ -126,26 +127,9 @@ export async function augmentedSounds(
   )
 }
 
-/** A WAVE file of 16 bits at 16 kHz in base64; longer sounds are cut. */
-export function wavOf(samples: Float32Array, rate: number): string {
-  const all = resample(samples.subarray(0, mostSeconds * rate), rate, playedRate)
-  const bytes = Buffer.alloc(44 + 2 * all.length)
-  bytes.write('RIFF', 0, 'latin1')
-  bytes.writeUInt32LE(36 + 2 * all.length, 4)
-  bytes.write('WAVEfmt ', 8, 'latin1')
-  bytes.writeUInt32LE(16, 16)
-  bytes.writeUInt16LE(1, 20) // PCM
-  bytes.writeUInt16LE(1, 22) // one channel
-  bytes.writeUInt32LE(playedRate, 24)
-  bytes.writeUInt32LE(2 * playedRate, 28)
-  bytes.writeUInt16LE(2, 32)
-  bytes.writeUInt16LE(16, 34)
-  bytes.write('data', 36, 'latin1')
-  bytes.writeUInt32LE(2 * all.length, 40)
-  for (const [i, v] of all.entries())
-    bytes.writeInt16LE(Math.max(-32_768, Math.min(32_767, Math.round(v * 32_768))), 44 + 2 * i)
-  return bytes.toString('base64')
-}
+/** A WAVE file at 16 kHz in base64; longer sounds are cut. */
+const played = (samples: Float32Array, rate: number): string =>
+  wavOf(resample(samples.subarray(0, mostSeconds * rate), rate, playedRate), playedRate).toString('base64')
 
 /** Whether a run's interpretation shows sounds: of one class each. */
 export const showsSounds = ({ task }: Pick<Interpretation, 'task'>): boolean => task === 'single' || task === undefined
