@@ -44,10 +44,12 @@ does(
   'train',
   program
     .command('train')
-    .description('train on pictures (class folders, a table, or file names), or on the rows of a table (--target)')
+    .description(
+      'train on pictures, recordings or texts (class folders, a table, or file names), or on the rows of a table (--target)',
+    )
     .argument(
       '[folder]',
-      'class folders, also inside train, validation and test; the pictures that --labels names; or a table, with --target',
+      'class folders, also inside train, validation and test; the files that --labels names; or a table, with --target',
     )
     .addHelpText(
       'after',
@@ -57,6 +59,8 @@ Examples:
   npx anneal train photos --labels labels.csv --augment auto
   npx anneal train photos --labels ages.csv --targets age --loss huber
   npx anneal train cells --channel-files _DAPI,_GFP --like different
+  npx anneal train recordings
+  npx anneal train reviews.csv --text review --target verdict
   npx anneal train houses.csv --target price
   npx anneal train photos --config runs/NAME/config.json --epochs 16
   npx anneal train --resume runs/NAME
@@ -91,9 +95,11 @@ does(
   'evaluate',
   program
     .command('evaluate')
-    .description('how a trained model does on labelled pictures, or on rows of a table, that it was not trained on')
+    .description(
+      'how a trained model does on labelled pictures, recordings, texts or rows of a table that it was not trained on',
+    )
     .argument('<run>', 'a run folder, or a saved model')
-    .argument('<folder>', 'class folders, or pictures with --labels; for a run on a table: a table'),
+    .argument('<folder>', 'class folders, or files with --labels; for a run on a table: a table'),
   async () => ({ ...(await tableTables()).tableCalls.evaluateTable, ...(await optionTables()).evaluate }),
   async (options, flags, run: string, folder: string) =>
     (await import('./evaluate.ts')).evaluate(run, folder, options, flags),
@@ -103,9 +109,9 @@ does(
   'predict',
   program
     .command('predict')
-    .description('label pictures, or the rows of a table, with a trained model')
+    .description('label pictures, recordings, texts, or the rows of a table, with a trained model')
     .argument('<run>', 'a run folder, or a saved model')
-    .argument('<paths...>', 'pictures, or folders of pictures; for a run on a table: a table')
+    .argument('<paths...>', 'files, or folders of them; for a run on a table: a table')
     .addHelpText(
       'after',
       `
@@ -123,7 +129,7 @@ does(
   program
     .command('export')
     .description(
-      'write a trained model as one ONNX file, raw pictures or rows in and answers out, checked against the trained model',
+      'write a trained model as one ONNX file, raw samples in and answers out, checked against the trained model',
     )
     .argument('[run]', 'a run folder, or a saved model; with --check it may be left out')
     .option('--no-check', 'write the file without comparing it with the trained net')
@@ -170,7 +176,9 @@ does(
   'clean',
   program
     .command('clean')
-    .description('look at likely wrong labels, near-duplicates and hard pictures of a run; decide what to leave out')
+    .description(
+      'look at likely wrong labels, near copies and hard pictures, texts or recordings of a run; decide what to leave out',
+    )
     .argument('<run>', 'a run folder'),
   noOptions,
   async (_, flags, run: string) => (await import('./clean.ts')).clean(run, flags),
