@@ -3,12 +3,16 @@ import { AnnealError, didYouMean, OptionError } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
 import type { Options, OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
+import { version } from '../base/version.ts'
 import type { commandFlags } from './options.ts'
 import { outlivesHangUp, watchOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 
 const program = new Command('anneal')
-  .description('Trains good image classifiers, and ships them: the five easy steps of fast.ai, on libtorch.')
+  .description(
+    'Trains good classifiers of pictures, tables, texts and sounds, and ships them: the five easy steps of fast.ai, on libtorch.',
+  )
+  .version(version(), '-v, --version', 'show the version')
   .option('--debug', 'show stack traces')
   .configureHelp({ showGlobalOptions: true })
   .showSuggestionAfterError(true)
@@ -45,7 +49,7 @@ does(
   program
     .command('train')
     .description(
-      'train on pictures, recordings or texts (class folders, a table, or file names), or on the rows of a table (--target)',
+      'train on pictures, texts or sounds (class folders, a table, or file names), or on the rows of a table (--target)',
     )
     .argument(
       '[folder]',
@@ -59,9 +63,9 @@ Examples:
   npx anneal train photos --labels labels.csv --augment auto
   npx anneal train photos --labels ages.csv --targets age --loss huber
   npx anneal train cells --channel-files _DAPI,_GFP --like different
-  npx anneal train recordings
-  npx anneal train reviews.csv --text review --target verdict
   npx anneal train houses.csv --target price
+  npx anneal train reviews.csv --text review --target stars
+  npx anneal train recordings
   npx anneal train photos --config runs/NAME/config.json --epochs 16
   npx anneal train --resume runs/NAME
   npx anneal train --resume runs/NAME --data /moved/photos`,
@@ -96,7 +100,7 @@ does(
   program
     .command('evaluate')
     .description(
-      'how a trained model does on labelled pictures, recordings, texts or rows of a table that it was not trained on',
+      'how a trained model does on labelled pictures, texts, sounds or rows of a table that it was not trained on',
     )
     .argument('<run>', 'a run folder, or a saved model')
     .argument('<folder>', 'class folders, or files with --labels; for a run on a table: a table'),
@@ -109,9 +113,9 @@ does(
   'predict',
   program
     .command('predict')
-    .description('label pictures, recordings, texts, or the rows of a table, with a trained model')
+    .description('label pictures, texts, sounds, or the rows of a table, with a trained model')
     .argument('<run>', 'a run folder, or a saved model')
-    .argument('<paths...>', 'files, or folders of them; for a run on a table: a table')
+    .argument('<paths...>', 'files, or folders of files; for a run on a table: a table')
     .addHelpText(
       'after',
       `
@@ -129,7 +133,7 @@ does(
   program
     .command('export')
     .description(
-      'write a trained model as one ONNX file, raw samples in and answers out, checked against the trained model',
+      'write a trained model as one ONNX file, raw data in and answers out, checked against the trained model',
     )
     .argument('[run]', 'a run folder, or a saved model; with --check it may be left out')
     .option('--no-check', 'write the file without comparing it with the trained net')

@@ -107,6 +107,14 @@ test('sharp is loaded by the first picture that needs it, and no sooner', async 
   assert.deepEqual(JSON.parse(stdout), { seen: [false, false, true], version: sharp.versions.vips })
 })
 
+test('--version and -v print the version of the package', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  for (const args of [['--version'], ['-v'], ['train', '--version']]) {
+    const { code, stdout, stderr } = await work.run(args)
+    assert.deepEqual([code, stdout, stderr], [0, `${version}\n`, ''], args.join(' '))
+  }
+})
+
 test('help names every command and option, on stdout', async () => {
   const { code, stdout, stderr } = await work.run(['--help'])
   assert.deepEqual([code, stderr], [0, ''])

@@ -10,7 +10,9 @@
 #include <functional>
 #include <random>
 
-const anneal::kernels::Kernels<float>* const anneal::kernels::tables::avx2 = nullptr;  // which is not built here
+// Not built here, since nothing calls them:
+const anneal::kernels::Kernels<float>* const anneal::kernels::tables::avx2 = nullptr;
+const anneal::kernels::Kernels<float>* const anneal::kernels::tables::avx512 = nullptr;
 
 using namespace anneal::kernels;
 using Halves = std::vector<Half16>;
