@@ -3,7 +3,7 @@ import type { Split, Task } from '../../data/types.ts'
 import type { ChosenInputs, DomainContext, Inputs, Ready } from '../../domain/index.ts'
 import { windowStarts } from '../../runtime/sound/windows.ts'
 import { mixedSource } from '../../train/mixed-source.ts'
-import { type Augmentation, augmentations, withoutMasks } from '../augment.ts'
+import { type Augmentation, augmentations } from '../augment.ts'
 import type { SoundStore } from '../cache/store.ts'
 import type { SoundDataset } from '../dataset.ts'
 import type { Preprocessing } from '../features/inputs.ts'
@@ -60,7 +60,7 @@ function inputsOf(
     'from' in item ? (item as WindowItem) : windowItems([item], store, preprocessing.samples, 1)[0]!
   return {
     preprocessing,
-    source(split, { augmented = false, views = false, mixed = false } = {}) {
+    source(split, { augmented = false, mixed = false } = {}) {
       const items = itemsOf(split)
       const plain = sourceOf(store, items, {
         task,
@@ -68,7 +68,7 @@ function inputsOf(
         preprocessing,
         device,
         seed,
-        augmentation: augmented ? (views ? withoutMasks(augment) : augment) : undefined,
+        augmentation: augmented ? augment : undefined,
       })
       return mixed && mixup !== undefined ? mixedSource(plain, { mixup, classes: classes.length, task, seed }) : plain
     },
