@@ -15,7 +15,7 @@ import { texts } from '../../src/text/domain/texts.ts'
 import { hashOf } from '../../src/text/hash.ts'
 import { manualSeed } from '../../src/torch/index.ts'
 import { storedTensors } from '../../src/train/saved-model.ts'
-import { type Review, reviewOf, serveReview, withTexts } from '../../src/web/index.ts'
+import { command, type Review, reviewOf, serveReview, withTexts } from '../../src/web/index.ts'
 import { writeSafetensors } from '../../src/weights/index.ts'
 import { executablePath, startChromium } from '../helpers/chromium.ts'
 import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
@@ -79,6 +79,8 @@ test('texts of a table are shown as texts, whole on demand; the next run goes on
 
   const review = await withTexts(reviewOf(run))
   assert.equal(review.kind, 'texts')
+  assert.match(command(review), / --text review --target verdict /)
+  assert.doesNotMatch(command(review), /--size/, 'an option for pictures alone')
   assert.ok(
     review.samples.every(s => s.text),
     'each has its text',
