@@ -3,20 +3,23 @@ import { AnnealError, didYouMean, OptionError } from '../base/errors.ts'
 import { cacheError, refusals } from '../base/files.ts'
 import type { Options, OptionTable } from '../base/option-table.ts'
 import { nameOptionsAsTyped } from '../base/options.ts'
-import { version } from '../base/version.ts'
 import type { commandFlags } from './options.ts'
 import { outlivesHangUp, watchOutput } from './output.ts'
 import { flat, printable } from './style.ts'
 
+const asksVersion = 'anneal.version'
 const program = new Command('anneal')
   .description(
     'Trains good classifiers of pictures, tables, texts and sounds, and ships them: the five easy steps of fast.ai, on libtorch.',
   )
-  .version(version(), '-v, --version', 'show the version')
+  .option('-v, --version', 'show the version')
   .option('--debug', 'show stack traces')
   .configureHelp({ showGlobalOptions: true })
   .showSuggestionAfterError(true)
   .exitOverride()
+  .on('option:version', () => {
+    throw new CommanderError(0, asksVersion, '')
+  })
 
 /** Gives a command its flags. */
 const giveFlags = new Map<string, () => Promise<void>>()
@@ -350,5 +353,6 @@ try {
   }
 } catch (error) {
   if (!(error instanceof CommanderError)) fail(error, process.argv.includes('--debug'))
+  else if (error.code === asksVersion) process.stdout.write(`${(await import('../base/version.ts')).version()}\n`)
   else if (error.exitCode !== 0) process.exit(2) // commander has said why
 }
