@@ -100,7 +100,10 @@ test('texts of a table are shown as texts, whole on demand; the next run goes on
     'Texts that are nearly the same',
     'Texts that the model gets most wrong',
   ])
-  assert.ok([...document.querySelectorAll('.text')].some(t => t.textContent.startsWith('<img src=x onerror=')))
+  assert.ok(
+    [...document.querySelectorAll('.text')].some(t => t.textContent.startsWith('<img src=x onerror=')),
+    'shown as text',
+  )
   const words = `${document.querySelector('main')!.textContent} ${document.querySelector('dialog')!.getAttribute('aria-label')}`
   assert.doesNotMatch(words, /picture/i, 'nothing is called a picture')
   const number = review.samples.findIndex(s => s.file === name)
