@@ -210,7 +210,8 @@ export class ImageLearner extends Learner {
 
   /** Interprets the results on the validation pictures: confusion matrix, scores per class, pictures to look at. */
   async interpret(): Promise<Interpretation> {
-    return explain(this.#prepared, await this.validate(this.#prepared.source('valid')))
+    const whole = await this.validate(this.#prepared.source('valid')) // a row is a picture
+    return explain(this.#prepared, { whole, rows: whole })
   }
 
   /** Writes `PATH.safetensors` and `PATH.json`: all that `loadClassifier` needs. */

@@ -54,7 +54,7 @@ export const optionTables = {
     ...evaluationOptions,
     ...takenBy(textOptions, 'evaluate'),
     ...group('Run', ['evaluate'], {
-      batchSize: batchOption(1).says('the batch size: pictures at a time'),
+      batchSize: batchOption(1).says('the batch size: samples at a time'),
       precision: precisionAfter(),
       device: deviceOption().default('cpu').says('the device: cpu, cuda, cuda:1, or mps (the GPU of a Mac)'),
     }),
@@ -64,7 +64,7 @@ export const optionTables = {
   predict: {
     ...takenBy(textOptions, 'predict'),
     ...group('Run', ['predict'], {
-      top: int(1).flag('--top <n>').default(1).says('how many labels per picture, the most probable first'),
+      top: int(1).flag('--top <n>').default(1).says('how many labels per sample, the most probable first'),
       precision: precisionAfter(),
     }),
   },

@@ -13,6 +13,7 @@ import {
   type Review,
   reviewOf,
   serveReview,
+  withTexts,
 } from '../web/index.ts'
 import { commandFlags } from './options.ts'
 import { workWithoutOutput } from './output.ts'
@@ -26,7 +27,7 @@ export interface CleanFlags {
   port?: number
 }
 
-/** `anneal clean`: shows what of a run's pictures to look at, in a page or as text, and keeps what is decided. */
+/** `anneal clean`: shows what of a run's samples to look at, in a page or as text, and keeps what is decided. */
 export async function clean(
   run: string,
   { list = false, json = false, decide: file, port }: CleanFlags,
@@ -34,8 +35,9 @@ export async function clean(
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
     throw new OptionError(`--port: expected a number from 0 to 65535, got ${port}`)
   nameOptionsAsTyped(flagNames({ ...optionTables.train, ...commandFlags.clean })) // the page prints the next training
-  const review = reviewOf(run)
-  if (file === undefined && (list || json)) return print(review, json)
+  const found = reviewOf(run)
+  if (file === undefined && (list || json)) return print(found, json)
+  const review = await withTexts(found)
   workWithoutOutput() // decisions are kept in the run's folder
   if (file !== undefined) return take(review, file)
   if (review.sections.length === 0)
@@ -44,7 +46,7 @@ export async function clean(
     )
   const served = await serveReview(review, { port: port ?? 0 })
   process.stdout.write(
-    `${plural(review.pictures.length, 'picture')} to look at: open this address (Done, or Ctrl-C here, ends it)\n${served.url}\n`,
+    `${plural(review.samples.length, review.noun.one, review.noun.many)} to look at: open this address (Done, or Ctrl-C here, ends it)\n${served.url}\n`,
   )
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void served.close())
   await served.ended
@@ -57,11 +59,12 @@ async function take(review: Review, file: string): Promise<void> {
   const { readDecisions } = await import('../data/labels/decisions.ts')
   const { fileOf } = await import('../web/review.ts')
   const decisions = readDecisions(file === '-' ? '/dev/stdin' : file)
-  const listed = new Set(review.pictures.map(p => p.file))
-  const unknown = decisions.find(d => !listed.has(d.file) && !fileOf(review, d.file))
+  const listed = new Set(review.samples.map(p => p.file))
+  const there = (file: string) => listed.has(file) || review.texts?.has(file) || fileOf(review, file) !== undefined
+  const unknown = decisions.find(d => !there(d.file))
   if (unknown)
     throw new OptionError(
-      `${file}: ${review.data} has no picture ${unknown.file}; expected paths below it, as \`anneal clean ${review.run} --list\` shows them`,
+      `${file}: ${review.data} has no ${review.noun.one} ${unknown.file}; expected ${review.texts ? 'names of its rows' : 'paths below it'}, as \`anneal clean ${review.run} --list\` shows them`,
     )
   if (decisions.length > 0) decide(review, decisions as (Decision & { reason?: string })[])
   told(review)
@@ -80,32 +83,44 @@ function print(review: Review, json: boolean): void {
   const decisions = decisionsOf(review.run)
   for (const { kind, entries } of review.sections)
     for (const entry of entries) {
-      const files = entry.pictures.map(number => review.pictures[number]!)
+      const files = entry.samples.map(number => review.samples[number]!)
       if (json) process.stdout.write(`${JSON.stringify(asObject(kind, entry, files, decisions))}\n`)
       else {
         process.stdout.write(
           `${kind}  ${[entry.words, entry.score].flatMap(text => (text ? [flat(text)] : [])).join(', ')}\n`,
         )
-        for (const { file, labels } of files) {
+        for (const { file, labels, text } of files) {
           const decision = decisions.get(file)
           const state = decision
             ? `  [${decision.action}${decision.action === 'relabel' ? ` ${[decision.label].flat().join(', ')}` : ''}]`
             : ''
           process.stdout.write(`  ${flat(file)}${labels ? `  (${flat(labels.join(', '))})` : ''}${flat(state)}\n`)
+          if (text !== undefined) process.stdout.write(`    ${flat(beginning(text))}\n`)
         }
       }
     }
   if (review.sections.length === 0 && !json) process.stdout.write('nothing to review\n')
 }
 
+/** The beginning of a text, for one line. */
+const beginning = (text: string): string => {
+  const line = text.trim().replace(/\s+/g, ' ')
+  return line.length > 100 ? `${line.slice(0, 100)} …` : line
+}
+
 const asObject = (
   kind: string,
   { suggested, score }: Entry,
-  files: Review['pictures'],
+  files: Review['samples'],
   decisions: ReadonlyMap<string, Decision>,
 ) => ({
   kind,
   score,
   ...(suggested ? { suggested } : {}),
-  pictures: files.map(({ file, labels }) => ({ file, labels, decision: decisions.get(file) })),
+  samples: files.map(({ file, labels, text }) => ({
+    file,
+    labels,
+    ...(text === undefined ? {} : { text }),
+    decision: decisions.get(file),
+  })),
 })

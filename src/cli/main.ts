@@ -81,12 +81,21 @@ does(
   'demo',
   program
     .command('demo')
-    .description('train on an embedded default: photos of food, nine groups; or a table (--table)'),
+    .description(
+      'train on an embedded default: photos of food, nine groups; or a table (--table), texts (--text), recordings (--sound)',
+    ),
   async () => (await optionTables()).demo,
-  async (options, { table, ...flags }) =>
-    table
-      ? (await import('./demo-table.ts')).demoTable(options, flags)
-      : (await import('./demo.ts')).demo(options, flags),
+  async (options, { table, text, sound, ...flags }) => {
+    const asked = Object.entries({ table, text, sound }).flatMap(([name, is]) => (is ? [`--${name}`] : []))
+    if (asked.length > 1)
+      throw new OptionError(`demo: got ${asked.join(' and ')}; give one of them, for one demo at a time`, {
+        exitCode: 2,
+      })
+    if (table) return (await import('./demo-table.ts')).demoTable(options, flags)
+    if (text) return (await import('./demo-text.ts')).demoText(options, flags)
+    if (sound) return (await import('./demo-sound.ts')).demoSound(options, flags)
+    return (await import('./demo.ts')).demo(options, flags)
+  },
 )
 
 does(
@@ -174,7 +183,9 @@ does(
   'clean',
   program
     .command('clean')
-    .description('look at likely wrong labels, near-duplicates and hard pictures of a run; decide what to leave out')
+    .description(
+      'look at likely wrong labels, near copies and hard pictures, texts or recordings of a run; decide what to leave out',
+    )
     .argument('<run>', 'a run folder'),
   noOptions,
   async (_, flags, run: string) => (await import('./clean.ts')).clean(run, flags),

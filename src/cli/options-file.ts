@@ -23,7 +23,7 @@ export function readOptionsFile(given: string): OptionsFile {
   const { $schema, data, ...own } = readJson(file)
   if (data !== undefined && (typeof data !== 'string' || data === ''))
     throw new OptionError(
-      `${file}: "data": expected the path of a folder of pictures, got ${literal(data)}. Example: "data": "photos".`,
+      `${file}: "data": expected the path of a folder or of a table, got ${literal(data)}. Example: "data": "photos".`,
     )
   const named = data === undefined ? {} : { data }
   const { settings } = own

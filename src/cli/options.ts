@@ -12,16 +12,18 @@ export const commandFlags = {
     resume: path('the path of a run').flag('--resume <run>').example('runs/NAME')
       .says('continue a run that was stopped or killed'),
     data: path('the path of a folder').flag('--data <folder>').example('photos')
-      .says('with --resume: where the pictures of the run have moved to (--labels: its table)'),
+      .says('with --resume: where the data of the run have moved to (--labels: its table)'),
     json: bool().flag('--json').says('print events as JSON lines on stdout, the result last'),
   }),
   demo: group('Run', ['demo'], {
     table: bool().flag('--table').says('train on a table instead: reports of bird strikes, with a leak, a time split and a rare class'),
+    text: bool().flag('--text').says('train on texts instead: 3,000 sentences from reviews, good or bad'),
+    sound: bool().flag('--sound').says('train on recordings instead: 95 sounds of drums in five classes'),
     json: bool().flag('--json').says('print events as JSON lines on stdout, the result last'),
   }),
   evaluate: group('Run', ['evaluate'], { json: bool().flag('--json').says('print one JSON object') }),
   predict: group('Run', ['predict'], {
-    json: bool().flag('--json').says('print one JSON line per picture: file, label, probability, probabilities, precision; per row of a table: row, label, probability, probabilities'),
+    json: bool().flag('--json').says('print one JSON line per sample: file, label, probability, probabilities, precision; per row of a table: row, label, probability, probabilities'),
     out: path('the path of a .csv or .parquet file, or of a database').flag('--out <file>').example('scores.csv')
       .says('for a table: write the scores into this file, .csv or .parquet, or into a table of this database, .duckdb, .sqlite or .db'),
     outTable: text('the name of a table').flag('--out-table <name>').example('scores')

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { kindNamed } from '../api/domains.ts'
 import { kinds } from '../api/kinds/list.ts'
 import type { TrainOptions } from '../api/options.ts'
@@ -35,14 +35,14 @@ export async function train(
   }
   if (data !== undefined)
     throw new OptionError(
-      `train: --data says where the pictures of a run have moved to that goes on (--resume RUN); else name the folder alone: npx anneal train ${quoted(data)}`,
+      `train: --data says where the data of a run have moved to that goes on (--resume RUN); else name the folder alone: npx anneal train ${quoted(data)}`,
       { exitCode: 2 },
     )
   const file = config === undefined ? undefined : readOptionsFile(config)
   const pictures = folder ?? file?.data
   if (pictures === undefined)
     throw new OptionError(
-      'train: give a folder of pictures (npx anneal train FOLDER), a table (npx anneal train TABLE --target COLUMN), or a run to go on with (npx anneal train --resume RUN)',
+      'train: give a folder of pictures, recordings or texts (npx anneal train FOLDER), a table (npx anneal train TABLE --target COLUMN), or a run to go on with (npx anneal train --resume RUN)',
       { exitCode: 2 },
     )
   if (folder === undefined) process.stderr.write(`training on ${flat(pictures)}, which ${flat(config!)} names\n`)
@@ -55,7 +55,7 @@ export async function train(
   const rows = inTable ? undefined : asksForTable(options)
   if (rows !== undefined && labelled !== undefined)
     throw new OptionError(
-      `${flagOf(rows)} trains on the rows of a table, ${flagOf(labelled)} on pictures; leave one of them out.`,
+      `${flagOf(rows)} trains on the rows of a table, ${flagOf(labelled)} on files; leave one of them out.`,
       { exitCode: 2 },
     )
   if (rows !== undefined || (!inTable && labelled === undefined && isTable(pictures)))
@@ -72,7 +72,7 @@ function checkResumed(
 ): void {
   if (folder !== undefined)
     throw new OptionError(
-      `train: --resume goes on with the data of ${run}; leave out ${folder}, or, where the pictures have moved there: --data ${folder}`,
+      `train: --resume goes on with the data of ${run}; leave out ${folder}, or, where the data have moved there: --data ${folder}`,
       { exitCode: 2 },
     )
   const others = Object.keys({ ...typed, ...(config !== undefined && { config }) }).filter(
@@ -190,10 +190,19 @@ function tell(reporter: Reporter, notice: Notice, json: boolean): void {
     })
 }
 
+/** What `predict` takes after a run on files, as a placeholder: `PICTURE`, `RECORDING.wav`, `TABLE`. */
+function fileWord(run: string, domain: string): string {
+  const { files, inTables } = kindNamed(domain, run)
+  const { data } = readConfig(run) ?? {}
+  if (inTables !== undefined && data !== undefined && statSync(data, { throwIfNoEntry: false })?.isFile())
+    return 'TABLE'
+  return `${files.noun.one.toUpperCase()}${files.example ?? ''}`
+}
+
 function epilogue(run: string): string {
   const { report, best } = runPaths(run)
   const model = existsSync(best.weights) ? `${best.weights}, best.json` : best.about // the average of folds has no weights
   const domain = domainOf(readConfig(run) ?? {})
-  const input = domain === 'tables' ? 'TABLE --out scores.csv' : kindNamed(domain, run).files.noun.one.toUpperCase()
+  const input = domain === 'tables' ? 'TABLE --out scores.csv' : fileWord(run, domain)
   return `\nreport   ${flat(report)}\nmodel    ${flat(model)}\npredict  npx anneal predict ${flat(quoted(run))} ${input}\n`
 }

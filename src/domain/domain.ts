@@ -64,8 +64,12 @@ export interface Inputs<P = unknown> {
     options: { signal?: AbortSignal | undefined },
   ): Promise<NearlySame>
   /** The part of the interpretation that is specific to this kind of data: samples as the network sees them, heat
-   *  maps. */
-  interpret?(net: Trained, evaluation: Evaluation, found: Interpretation): Promise<Partial<Interpretation>>
+   *  maps. The evaluation is of samples; its `rows` are of their parts, where samples have several. */
+  interpret?(
+    net: Trained,
+    evaluation: Evaluation & { rows: Evaluation },
+    found: Interpretation,
+  ): Promise<Partial<Interpretation>>
 }
 
 /** A trained network, and the precision that it computes in. */

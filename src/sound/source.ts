@@ -46,22 +46,27 @@ export interface SoundSourceOptions {
   device?: string | undefined
 }
 
+/** The number of each window's recording, in their order; undefined if each recording has one window. */
+export function partsOf(items: readonly WindowItem[]): Uint32Array | undefined {
+  const numbers = new Map<number, number>()
+  const parts = Uint32Array.from(items, ({ sound }) => {
+    if (!numbers.has(sound)) numbers.set(sound, numbers.size)
+    return numbers.get(sound)!
+  })
+  return numbers.size < items.length ? parts : undefined
+}
+
 /** Windows of recordings as batches: x as `toInput` makes it, y as `targetTensor` makes it. What changes in a sample depends
  *  only on seed, epoch and sample. */
 export function soundSource(options: SoundSourceOptions): LabelledSource & { items: readonly WindowItem[] } {
   const { samples, items, task, classes, preprocessing, augmentation, seed = 0, device } = options
   const targets = targetsOf(items, task, classes)
   const size = preprocessing.samples
-  const numbers = new Map<number, number>()
-  const parts = Uint32Array.from(items, ({ sound }) => {
-    if (!numbers.has(sound)) numbers.set(sound, numbers.size)
-    return numbers.get(sound)!
-  })
   return {
     count: items.length,
     items,
     targets,
-    ...(numbers.size < items.length ? { parts } : {}),
+    parts: partsOf(items),
     batch(numbers, epoch) {
       const windows = new Float32Array(numbers.length * size)
       const changes = augmentation && Array.from(numbers, n => drawChange(augmentation, seed, epoch, n))

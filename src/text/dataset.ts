@@ -10,6 +10,7 @@ import { dropCopies, dropEmptyClasses } from '../data/split/drop-duplicates.ts'
 import { sharedParts } from '../data/split/shared-parts.ts'
 import type { Choice, Item, Problem, Split } from '../data/types.ts'
 import type { Dataset } from '../domain/index.ts'
+import { hashOf } from './hash.ts'
 import { decodeText, isEncoding } from './read/decode.ts'
 import { textFiles } from './read/text-files.ts'
 import type { TextIndex, TextItem } from './types.ts'
@@ -120,10 +121,6 @@ const isEmpty = (text: string): boolean => !/[\p{L}\p{N}\p{S}\p{P}]/u.test(text)
 
 const withText = (item: Item, text: string): TextItem => ({ ...item, text, hash: hashOf(text) })
 
-/** The sha256 of a text, whatever its blanks, line ends and forms of accents. */
-export const hashOf = (text: string): string =>
-  createHash('sha256').update(text.normalize('NFC').trim().replace(/\s+/g, ' ')).digest('hex')
-
 function described(
   { dir, task }: TextIndex,
   { classes, items, problems, choices }: Pick<TextDataset, 'classes' | 'items' | 'problems' | 'choices'>,
@@ -139,7 +136,7 @@ function described(
 
 function checkEnough({ dir, task, classes, of, problems }: TextDataset, { fixed }: TextIndex): void {
   const count = (kind: Problem['kind']) => problems.filter(problem => problem.kind === kind && !problem.kept).length
-  const why = (['damaged', 'missing', 'conflict', 'leak', 'duplicate'] as const)
+  const why = (['damaged', 'missing', 'conflict', 'leak', 'duplicate', 'cleaned'] as const)
     .filter(kind => count(kind) > 0)
     .map(kind => `${count(kind)} ${kind}`)
   const after = why.length > 0 ? ` after the scan left out ${why.join(', ')}` : ''

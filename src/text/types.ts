@@ -20,7 +20,10 @@ export interface TextIndex extends FolderIndex {
 }
 
 /** The options of texts in training. */
-export interface TextOptions extends LabelOptions, SharedOptions, Options<typeof textOptions> {}
+export interface TextOptions extends LabelOptions, SharedOptions, Options<typeof textOptions> {
+  /** A file of decisions of `anneal clean`. */
+  clean?: string | undefined
+}
 
 /** How to find the texts to evaluate on. */
 export interface EvaluateTextsOptions

@@ -84,13 +84,14 @@ export async function computeFeatures(
 /** Computed features as a source for the head: each epoch shows one view of every sample, in turn. */
 export function featureSource(
   features: Float32Array,
-  answers: Pick<LabelledSource, 'targets' | 'count'>,
+  answers: Pick<LabelledSource, 'targets' | 'count' | 'parts'>,
   { views = 1 } = {},
 ): Source & { dispose(): void } {
   const { count } = answers
   const table: Tensor = keep(fromArray(features, [views * count, features.length / (views * count)], { copy: false }))
   return {
     count,
+    parts: answers.parts,
     batch(samples, epoch) {
       const rows = BigInt64Array.from(samples, s => BigInt(((s + epoch) % views) * count + s))
       return { x: table.indexSelect(0, fromArray(rows, [rows.length])), y: targetTensor(samples, answers) }

@@ -1,5 +1,6 @@
 import { TrainingError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
+import { samples } from '../base/samples.ts'
 import type { Ranks } from '../ranks/ranks.ts'
 import type { Tensor } from '../torch/index.ts'
 import type { Callback } from './callback.ts'
@@ -66,7 +67,7 @@ export interface LearnerOptions extends Partial<LearnerSettings> {
 export function settled(options: LearnerOptions): LearnerOptions & LearnerSettings {
   const { train, batchSize = 32, metrics = {}, loss } = options
   const given = options.objective ?? objective('single', options.classes)
-  if (train.count < 2) throw new TrainingError(`training needs at least 2 pictures, got ${train.count}`)
+  if (train.count < 2) throw new TrainingError(`training needs at least 2 ${samples.many}, got ${train.count}`)
   if (!Number.isInteger(batchSize) || batchSize < 2)
     throw new TrainingError(`the batch size must be a whole number from 2, got ${batchSize}`)
   checkMetrics(metrics, given)

@@ -26,6 +26,7 @@ import type { Trainable } from './network.ts'
 import { makeOptimizer } from './optimizer.ts'
 import { ownScores } from './own-metrics.ts'
 import { optimizerGroups } from './param-groups.ts'
+import { pooled } from './pooled.ts'
 import { curvesOf } from './rates/named.ts'
 import { cycleEpochs } from './rates/restarts.ts'
 import { trainingLoop } from './show-loop.ts'
@@ -216,7 +217,8 @@ export class Learner extends LayeredNetwork implements Training {
     return Array.from(y.data() as BigInt64Array).reduce((sum, c) => sum + classWeights[Number(c)]!, 0)
   }
 
-  /** Loss, accuracy and probabilities over a whole source, in eval mode. */
+  /** Loss, accuracy and probabilities over a whole source, in eval mode. Where rows are parts of samples, the figures are
+   *  those of samples (`pooled`), and probabilities, logits, losses and targets those of rows. */
   async validate(
     source: Source | undefined = this.valid,
     options: Pick<EvaluateOptions, 'signal' | 'onBatch' | 'around'> = {},
@@ -231,9 +233,9 @@ export class Learner extends LayeredNetwork implements Training {
       ranks: this.ranks,
       ...options,
     })
-    const { probabilities: outputs, targets, metrics } = found
+    const { probabilities: outputs, targets, metrics, loss, score, accuracy } = pooled(found, source, objective)
     const scores = ownScores(own, { outputs, targets, metrics }, objective.names.length)
-    return { ...found, metrics: { ...metrics, ...scores } }
+    return { ...found, loss, score, accuracy, metrics: { ...metrics, ...scores } }
   }
 
   /** Seeds the random numbers inside the net (dropout). Order and augmentation have their own streams. */

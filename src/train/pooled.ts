@@ -1,41 +1,69 @@
 import type { Evaluation } from './evaluate.ts'
 import type { Objective } from './objective.ts'
-import type { LabelledSource } from './source.ts'
+import type { Source } from './source.ts'
+
+/** The number of each row's sample, from 0; undefined where each row is a whole sample. */
+export type Parts = Source['parts']
+
+type Numbers = Float32Array | Float64Array | Int32Array
+
+/** How many samples the rows belong to. */
+const samplesIn = (parts: Uint32Array): number => parts.reduce((most, part) => Math.max(most, part + 1), 0)
+
+/** The mean over the rows of each sample. values: [rows × width] → [samples × width]; without parts the values
+ *  themselves. */
+export function meanByPart<T extends Float32Array | Float64Array>(values: T, parts: Parts, width = 1): T {
+  if (!parts) return values
+  const count = samplesIn(parts)
+  const rows = new Float64Array(count)
+  for (const part of parts) rows[part]!++
+  const sums = new Float64Array(count * width)
+  for (const [row, part] of parts.entries())
+    for (let c = 0; c < width; c++) sums[part * width + c]! += values[row * width + c]!
+  return new (values.constructor as new (from: Float64Array) => T)(
+    sums.map((sum, i) => sum / rows[Math.floor(i / width)]!),
+  )
+}
+
+/** What all rows of a sample share, such as its target: [rows × width] → [samples × width]. */
+export function onceByPart<T extends Numbers>(values: T, parts: Parts, width = 1): T {
+  if (!parts) return values
+  const out = values.slice(0, samplesIn(parts) * width) as T
+  for (const [row, part] of parts.entries())
+    for (let c = 0; c < width; c++) out[part * width + c] = values[row * width + c]!
+  return out
+}
+
+/** The first row of each sample. */
+export function firstOfParts<T>(rows: readonly T[], parts: Parts): readonly T[] {
+  if (!parts) return rows
+  const first: T[] = new Array(samplesIn(parts))
+  for (const [row, part] of parts.entries()) first[part] ??= rows[row]!
+  return first
+}
 
 /** The evaluation of whole samples, where a row is a part of one (a window of a recording): the prediction of a sample is
- *  the mean over its rows, as `predict` gives it, and its loss the mean of theirs. Without `source.parts` the evaluation
+ *  the mean over its rows, as `predict` gives it, and its loss the mean of theirs. Without `parts` the evaluation
  *  itself. The metrics are computed again. */
 export function pooled(
   evaluation: Evaluation,
-  { parts }: Pick<LabelledSource, 'parts'>,
+  { parts }: Pick<Source, 'parts'>,
   objective: Pick<Objective, 'names' | 'score' | 'metric' | 'task'>,
 ): Evaluation {
   if (!parts) return evaluation
   const classes = objective.names.length
-  const count = parts.reduce((most, part) => Math.max(most, part + 1), 0)
-  const rows = new Float64Array(count)
-  for (const part of parts) rows[part]!++
-  const mean = <T extends Float32Array | Float64Array>(values: T, width: number): T => {
-    const out = new (values.constructor as new (n: number) => T)(count * width)
-    for (const [row, part] of parts.entries())
-      for (let c = 0; c < width; c++) out[part * width + c]! += values[row * width + c]! / rows[part]!
-    return out
-  }
-  const width = objective.task === 'single' ? 1 : classes
-  const targets = evaluation.targets.slice(0, count * width)
-  for (const [row, part] of parts.entries())
-    for (let c = 0; c < width; c++) targets[part * width + c] = evaluation.targets[row * width + c]!
-  const probabilities = mean(evaluation.probabilities, classes)
-  const losses = mean(evaluation.losses, 1)
+  const targets = onceByPart(evaluation.targets, parts, objective.task === 'single' ? 1 : classes)
+  const probabilities = meanByPart(evaluation.probabilities, parts, classes)
+  const losses = meanByPart(evaluation.losses, parts)
   const metrics = objective.score(probabilities, targets)
   return {
     ...evaluation,
     probabilities,
-    logits: mean(evaluation.logits, classes),
+    logits: meanByPart(evaluation.logits, parts, classes),
     losses,
     targets,
     metrics,
-    loss: losses.reduce((sum, loss) => sum + loss, 0) / count,
+    loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
     score: metrics[objective.metric] ?? Number.NaN,
     accuracy: metrics.accuracy ?? Number.NaN,
   }

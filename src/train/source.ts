@@ -5,6 +5,8 @@ import type { Tensor } from '../torch/index.ts'
 export interface Source {
   /** How many samples an epoch has. */
   readonly count: number
+  /** Where a row is a part of a sample (a window of a recording): the number of its sample, from 0. `count` counts rows. */
+  readonly parts?: Uint32Array | undefined
   /** x: the net's input; y [N]: class numbers, int64. The same samples and epoch give the same bits. Called inside a
    *  scope, which frees the tensors. */
   batch(samples: Uint32Array, epoch: number): Batch
@@ -16,8 +18,6 @@ export interface Source {
 export interface LabelledSource extends Source {
   /** As `targetsOf` makes them: class numbers [N], or rows [N × classes]. */
   readonly targets: TargetTable
-  /** Where a row is a part of a sample (a window of a recording): the number of its sample, from 0. */
-  readonly parts?: Uint32Array | undefined
 }
 /** Inputs and their classes. */
 export interface Batch {

@@ -33,7 +33,7 @@ export const pictureOptions = {
     channelFiles: list(text('an ending', 'endings of file names')).flag('--channel-files <endings>').example(['_DAPI', '_GFP'])
       .says('each channel lies in a file of its own; the endings of their names: _DAPI,_GFP'),
     clean: path('the path of a file of decisions').flag('--clean <file>').example('runs/NAME/clean.jsonl')
-      .says('the decisions of anneal clean: pictures to drop or relabel'),
+      .says('the decisions of anneal clean: samples to leave out or relabel'),
   }),
   ...group('Augmentation', trains, {
     augment: augmentationOption().flag('--augment <name>').default('side-on', 'photos as people take them: up stays up')

@@ -3,18 +3,26 @@ import type { RunConfig } from '../runs/index.ts'
 
 /** The options that are not copied to the next run. */
 const replaced = ['clean', 'labelOf']
+/** What is an option for pictures alone; other runs note it in their configuration, too. */
+const ofPictures = ['size', 'sizes', 'testSize']
 
 /** The options of a run as typed flags. For a run of the command line, the options of its command. For a run of a
  *  program, or with a file of options, all options in its configuration. */
-export function optionsOf({ command = [], settings = {} }: Partial<Pick<RunConfig, 'command' | 'settings'>>): string[] {
+export function optionsOf({
+  command = [],
+  settings = {},
+  domain,
+}: Partial<Pick<RunConfig, 'command' | 'settings' | 'domain'>>): string[] {
+  const notCopied = [...replaced, ...(domain === undefined || domain === 'images' ? [] : ofPictures)]
   const fromFile = command.some(word => /^--config(=|$)/.test(word))
   const flags = command.flatMap(word => /^--(?:no-)?[a-z-]+/.exec(word)?.[0] ?? [])
+  const byProgram = command.length === 0 || command[1] === 'demo' // its options are not on the command line
   const asked = (name: string) =>
-    fromFile || command.length === 0
+    fromFile || byProgram
       ? !(name === 'size' && settings.sizes !== undefined)
       : name === 'model' || flags.some(flag => flag.replace('--no-', '--') === flagOf(name))
   return Object.entries(settings).flatMap(([name, value]) => {
-    if (replaced.includes(name) || !asked(name) || isUsual(name, value)) return []
+    if (notCopied.includes(name) || !asked(name) || isUsual(name, value)) return []
     const text = plain(value)
     return text === undefined ? [] : [typed(name, text)]
   })

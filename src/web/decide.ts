@@ -5,9 +5,10 @@ import { didYouMean, RunError } from '../base/errors.ts'
 import { writeAtomic } from '../base/files.ts'
 import { type Decision, readDecisions } from '../data/labels/decisions.ts'
 import { readSampleSync } from '../data/shards/members.ts'
+import { hashOf } from '../text/hash.ts'
 import { fileOf, type Review } from './review.ts'
 
-/** A stored decision, with the reason why the picture was listed and the time. */
+/** A stored decision, with the reason why the sample was listed and the time. */
 export interface Decided extends Decision {
   reason: string
   /** ISO 8601. */
@@ -23,7 +24,7 @@ export function decisionsOf(run: string): Map<string, Decision> {
   return new Map(existsSync(path) ? readDecisions(path).map(decision => [decision.file, decision]) : [])
 }
 
-/** Appends decisions to a run's `clean.jsonl`, all or none, with the sha256 of each existing picture. The pictures are
+/** Appends decisions to a run's `clean.jsonl`, all or none, with the sha256 of each existing sample. The samples are
  *  only read. Throws for labels that the run does not know. */
 export function decide(
   review: Review,
@@ -44,7 +45,8 @@ function whole(
   now: Date,
 ): Decided {
   const path = fileOf(review, file)
-  const own = hash ?? (path ? sha256(readSampleSync({ file: path })) : undefined)
+  const text = review.texts?.get(file)
+  const own = hash ?? (text !== undefined ? hashOf(text) : path ? sha256(readSampleSync({ file: path })) : undefined)
   return {
     file,
     action,
@@ -56,7 +58,11 @@ function whole(
 }
 
 /** The label in the form of the task: one name, a list of names, or a list of numbers. */
-function checkedLabel({ task, classes }: Review, file: string, given: readonly (string | number)[]): Decided['label'] {
+function checkedLabel(
+  { task, classes, noun }: Review,
+  file: string,
+  given: readonly (string | number)[],
+): Decided['label'] {
   if (task === 'regression') {
     const values = given.map(v => (String(v).trim() === '' ? Number.NaN : Number(v)))
     if (values.length === classes.length && values.every(Number.isFinite)) return values
@@ -72,7 +78,7 @@ function checkedLabel({ task, classes }: Review, file: string, given: readonly (
     )
   if (task === 'multi') return names
   if (names.length !== 1)
-    throw new RunError(`${file}: got ${names.length} labels; expected one, because each picture has one label`)
+    throw new RunError(`${file}: got ${names.length} labels; expected one, because each ${noun.one} has one label`)
   return names[0]!
 }
 

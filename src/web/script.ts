@@ -59,8 +59,17 @@ document.addEventListener('click', event => {
   const zoom = event.target.closest('a.zoom')
   if (zoom) {
     event.preventDefault()
-    dialog.querySelector('img').src = zoom.href
-    dialog.querySelector('img').alt = zoom.dataset.file
+    const [image, whole] = [dialog.querySelector('img'), dialog.querySelector('.whole')]
+    if (image) {
+      image.src = zoom.href
+      image.alt = zoom.dataset.file
+    } else {
+      whole.textContent = '…'
+      fetch(zoom.href).then(async answer => {
+        const told = await answer.text()
+        whole.textContent = answer.ok ? told : JSON.parse(told).error
+      }, () => { whole.textContent = 'The server has ended; start anneal clean again.' })
+    }
     dialog.querySelector('p').textContent = zoom.dataset.file
     dialog.showModal()
     return
@@ -71,7 +80,7 @@ document.addEventListener('click', event => {
     const choice = button.closest('.choice')
     const pressed = button.getAttribute('aria-pressed') === 'true'
     const { action, labels } = button.dataset
-    // A second click cancels a decision: the picture stays unchanged.
+    // A second click cancels a decision: the sample stays unchanged.
     if (pressed && action !== 'keep' && (action === 'drop' || labels !== undefined)) return decide(choice, 'keep')
     return decide(choice, action, action === 'relabel' ? (labels === undefined ? labelsOf(choice) : JSON.parse(labels)) : undefined)
   }
@@ -85,7 +94,11 @@ document.addEventListener('change', event => {
   const select = event.target.closest('.choice select')
   if (select) decide(select.closest('.choice'), select.value === '' ? 'keep' : 'relabel', select.value === '' ? undefined : [select.value])
 })
-dialog.addEventListener('close', () => dialog.querySelector('img').removeAttribute('src'))
+dialog.addEventListener('close', () => dialog.querySelector('img')?.removeAttribute('src'))
+// One recording at a time.
+document.addEventListener('play', event => {
+  for (const player of document.querySelectorAll('audio')) if (player !== event.target) player.pause()
+}, true)
 for (const [number, decision] of Object.entries(JSON.parse(document.querySelector('#decisions').textContent))) show(number, decision)
 `
 
@@ -101,6 +114,13 @@ main { padding-bottom: 150px; }
 .picture a.zoom { position: relative; display: block; border-radius: 7px; overflow: hidden; background: var(--line); aspect-ratio: 1; }
 .picture img { display: block; width: 100%; height: 100%; object-fit: cover; }
 .picture .gone { height: 100%; display: grid; place-items: center; color: var(--soft); font-size: 13px; text-decoration: none; }
+.picture > img { border-radius: 7px; aspect-ratio: 1; }
+.picture audio { width: 100%; height: 36px; }
+.picture > .gone { height: auto; padding: 10px 0; }
+.picture .text { background: var(--line); border-radius: 7px; padding: 10px 12px; font-size: 14px; line-height: 1.45; max-height: 220px; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+.picture a.whole { aspect-ratio: auto; background: none; border-radius: 0; font-size: 13px; }
+dialog .whole { padding: 44px 20px 12px; max-height: 80vh; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 15px; line-height: 1.5; }
+.picture[data-state=drop] .text { opacity: .45; text-decoration: line-through; }
 .picture[data-state=drop] img { filter: grayscale(1); opacity: .35; }
 .picture .file { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px; color: var(--soft); direction: rtl; text-align: left; }
 .words { margin: 0; font-weight: 600; font-size: 15px; line-height: 1.35; overflow-wrap: anywhere; }

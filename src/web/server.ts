@@ -3,9 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { AnnealError, RunError } from '../base/errors.ts'
 import type { Decision } from '../data/labels/decisions.ts'
+import { type Content, contentOf } from './contents.ts'
 import { decide, decisionsOf } from './decide.ts'
 import { contentSecurity, page, summary } from './page.ts'
-import { fileOf, type Review } from './review.ts'
+import type { Review } from './review.ts'
 
 /** A review page that is served until `close`. */
 export interface Served {
@@ -18,8 +19,6 @@ export interface Served {
 
 /** The largest size of a request, in bytes. */
 const mostBytes = 64 << 10
-/** The longer side of an enlarged picture, in pixels. */
-const side = 1024
 
 class Refused extends Error {
   readonly status: number
@@ -30,7 +29,7 @@ class Refused extends Error {
 }
 
 /** Serves a review only to this machine: on the loopback address, with a random token in the path. Refuses another
- *  Host, a foreign Origin and unknown paths. Reads only the listed pictures. */
+ *  Host, a foreign Origin and unknown paths. Reads only the listed samples. */
 export async function serveReview(review: Review, { port = 0 }: { port?: number } = {}): Promise<Served> {
   const token = randomBytes(24).toString('base64url')
   let end = () => {}
@@ -67,7 +66,7 @@ interface Site {
 
 async function answer(request: IncomingMessage, response: ServerResponse, { review, token, end }: Site): Promise<void> {
   const path = admitted(request, token)
-  const picture = /^picture\/(\d{1,9})$/.exec(path)
+  const listed = /^(\w+)\/(\d{1,9})$/.exec(path)
   if (request.method === 'POST') {
     if (path === 'decide') return send(response, 200, json, JSON.stringify(await decided(request, review)))
     if (path === 'done') {
@@ -82,7 +81,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, { revi
     }
   } else {
     if (path === '') return send(response, 200, 'text/html; charset=utf-8', page(review, decisionsOf(review.run)))
-    if (picture) return send(response, 200, 'image/jpeg', await larger(review, Number(picture[1])))
+    if (listed?.[1] === review.noun.one) {
+      const sample = review.samples[Number(listed[2])]
+      const content = sample && (await contentOf(review, sample.file))
+      if (!content) throw new Refused(404, `this ${review.noun.one} does not exist any more`)
+      return sendPart(request, response, content)
+    }
   }
   throw new Refused(404, 'there is nothing here')
 }
@@ -107,8 +111,8 @@ function admitted(request: IncomingMessage, token: string): string {
 
 async function decided(request: IncomingMessage, review: Review): Promise<{ decision: Decision; summary: string }> {
   const { number, action, label, reason } = await body(request)
-  const listed = Number.isInteger(number) ? review.pictures[number as number] : undefined
-  if (!listed) throw new Refused(422, `there is no picture ${JSON.stringify(number)} on the list`)
+  const listed = Number.isInteger(number) ? review.samples[number as number] : undefined
+  if (!listed) throw new Refused(422, `there is no ${review.noun.one} ${JSON.stringify(number)} on the list`)
   if (action !== 'keep' && action !== 'drop' && action !== 'relabel')
     throw new Refused(422, `got action ${JSON.stringify(action)}; expected "keep", "drop" or "relabel"`)
   const labels = [label ?? []].flat()
@@ -136,22 +140,30 @@ async function body(request: IncomingMessage): Promise<Record<string, unknown>> 
   throw new Refused(400, 'expected one JSON object')
 }
 
-/** A listed picture, decoded and encoded again, so that no original byte of a file is sent. */
-async function larger(review: Review, number: number): Promise<Buffer> {
-  const file = review.pictures[number] && fileOf(review, review.pictures[number].file)
-  if (!file) throw new Refused(404, 'this picture does not exist any more')
-  const [{ loadPicture }, { smallJpeg }] = await Promise.all([
-    import('../vision/decode/load-picture.ts'),
-    import('../vision/interpret/picture.ts'),
-  ])
-  const picture = await loadPicture(file, { short: side, interpolation: 'bicubic', mode: 'keep' })
-  return Buffer.from(await smallJpeg(picture, { side, quality: 88 }), 'base64')
-}
-
 const json = 'application/json; charset=utf-8'
 
-function send(response: ServerResponse, status: number, type: string, content: string | Buffer): void {
+/** Sends a content, or the part of it that is asked for: a player asks for parts when one jumps in a recording. */
+function sendPart({ headers }: IncomingMessage, response: ServerResponse, { type, bytes }: Content): void {
+  const asked = /^bytes=(\d{1,12})-(\d{0,12})$/.exec(headers.range ?? '')
+  const from = Number(asked?.[1])
+  if (!asked || from >= bytes.length) {
+    send(response, 200, type, bytes, { 'accept-ranges': 'bytes' })
+    return
+  }
+  const to = Math.min(bytes.length - 1, asked[2] ? Number(asked[2]) : bytes.length - 1)
+  const range = { 'content-range': `bytes ${from}-${to}/${bytes.length}` }
+  send(response, 206, type, bytes.subarray(from, Math.max(from, to) + 1), range)
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  content: string | Buffer,
+  more: Record<string, string> = {},
+): void {
   response.writeHead(status, {
+    ...more,
     'content-type': type,
     'content-length': Buffer.byteLength(content),
     'content-security-policy': type.startsWith('text/html') ? contentSecurity : "default-src 'none'",

@@ -109,3 +109,16 @@ test('a column of samples makes a table one of that kind; an empty or missing pa
   assert.equal(chooseKind(dir, {}, two).kind.name, 'images')
   assert.equal(chooseKind(join(dir, 'nowhere'), {}, two).kind.name, 'images')
 })
+
+test('texts and recordings refuse test-time augmentation with the reason; without it nothing is refused', () => {
+  for (const [name, why] of [
+    ['texts', /tta.*texts have no augmented views/],
+    ['sounds', /tta.*1,456 right, the plain sound 1,457/],
+  ] as const) {
+    const kind = kinds.find(k => k.name === name)!
+    assert.throws(() => kind.check?.({ tta: 4 }), why, name)
+    assert.throws(() => kind.check?.({ tta: true }), why, name)
+    assert.doesNotThrow(() => kind.check?.({ tta: false }), name)
+    assert.doesNotThrow(() => kind.check?.({}), name)
+  }
+})

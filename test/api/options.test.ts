@@ -101,7 +101,7 @@ describe('a file of options', () => {
       [{ epochs: '3' }, /"epochs": expected a whole number from 0, got "3"\. Example: "epochs": 8\./],
       [{ batch: 3 }, /Did you mean "batchSize"/],
       [{ labelOf: 'x' }, /has no option "labelOf"/],
-      [{ data: 3 }, /"data": expected the path of a folder of pictures, got 3/],
+      [{ data: 3 }, /"data": expected the path of a folder or of a table, got 3/],
       [{ seed: null }, /"seed": expected a whole number .* got null/],
       [[1], /expected a JSON object of options, got \[1\]/],
       ['{\n  "epochs": 3,\n}', /train\.json:3:1: it is no JSON/],

@@ -67,7 +67,7 @@ const tiny = [...small, '--views', '0', '--epochs', '0']
 
 type Row = [name: string, args: string[], reason: RegExp, code?: number]
 const rows: Row[] = [
-  ['no argument', [], /give a folder of pictures \(npx anneal train FOLDER\)/, 2],
+  ['no argument', [], /give a folder of pictures, recordings or texts \(npx anneal train FOLDER\)/, 2],
   [
     'no such folder',
     ['nope'],

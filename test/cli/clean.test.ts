@@ -25,7 +25,7 @@ test('clean --list and --json show what to look at, and what was decided', async
     .split('\n')
     .map(line => JSON.parse(line))
   assert.deepEqual(
-    rows.map(r => [r.kind, r.pictures.length]),
+    rows.map(r => [r.kind, r.samples.length]),
     [
       ['label issue', 1],
       ['label issue', 1],

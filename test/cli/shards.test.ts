@@ -78,10 +78,10 @@ describe('shards of pictures', () => {
   test('clean shows them, and decisions find them', async () => {
     for (const kind of ['folder', 'pattern']) {
       const review = reviewOf(work.path(kind))
-      assert.ok(review.pictures.length > 0, 'pictures to review')
-      for (const { file } of review.pictures) assert.ok(fileOf(review, file), file)
+      assert.ok(review.samples.length > 0, 'pictures to review')
+      for (const { file } of review.samples) assert.ok(fileOf(review, file), file)
     }
-    const { file } = reviewOf(work.path('folder')).pictures[0]!
+    const { file } = reviewOf(work.path('folder')).samples[0]!
     writeFileSync(work.path('decided.jsonl'), `${JSON.stringify({ file, action: 'drop' })}\n`)
     await run('clean', 'folder', '--decide', 'decided.jsonl')
     const decided = JSON.parse(readFileSync(work.path('folder', 'clean.jsonl'), 'utf8').trim()) as { hash: string }

@@ -145,7 +145,7 @@ test('on the command line: --data with --resume, and only there', async () => {
   assert.equal(alone.code, 2)
   assert.match(alone.stderr, /npx anneal train .*typed-moved/)
   const both = await command.run(['train', work.path('typed-moved'), '--resume', run])
-  assert.match(both.stderr, /where the pictures have moved there: --data .*typed-moved/)
+  assert.match(both.stderr, /where the data have moved there: --data .*typed-moved/)
   copyFileSync(work.path('first.csv'), work.path('typed.csv'))
   const done = await command.run(['train', '--resume', run, '--data', work.path('typed-moved'), '--json'])
   assert.equal(done.code, 0, done.stderr)

@@ -257,4 +257,39 @@ test('evaluate counts recordings, not their windows, and answers as predict does
   assert.equal(again.samples, 2 * files.length)
   assert.ok(Math.abs(again.metrics.accuracy! - own.accuracy!) < 1e-9, `${again.metrics.accuracy}, ${own.accuracy}`)
   assert.ok(Math.abs(again.loss - loss) < 1e-3, `${again.loss}, ${loss}`)
+
+  // So does its report, each recording once.
+  const found = JSON.parse(readFileSync(join(out, 'interpret.json'), 'utf8')) as Interpretation
+  const all = 2 * files.length
+  assert.deepEqual(found.confusion, again.confusion, 'confusion')
+  assert.equal(
+    found.perClass.reduce((sum, { support }) => sum + support, 0),
+    all,
+    'recordings of all classes',
+  )
+  assert.equal(
+    found.calibration!.before.bins.reduce((sum, { count }) => sum + count, 0),
+    all,
+    'recordings in the bins of the calibration',
+  )
+  const shown = { topLosses: found.topLosses, mostUncertain: found.mostUncertain, sounds: found.sounds! }
+  for (const [what, list] of Object.entries({ ...shown, labelIssues: found.labelIssues! }))
+    assert.equal(new Set(list.map(p => p.file)).size, list.length, `${what} has each recording once`)
+  assert.equal(found.sounds!.length, 12, 'recordings to hear')
+  const whole = loadSoundClassifier(out)
+  for (const list of Object.values(shown))
+    for (const p of list) {
+      const told = await whole.predict(join(split, p.file))
+      if (told.task !== 'single') throw new Error('a class was expected')
+      assert.equal(p.predicted, told.label, p.file)
+      assert.ok(
+        Math.abs(p.probability - told.probability) < 1e-4,
+        `${p.file}: ${p.probability}, by predict ${told.probability}`,
+      )
+    }
+  whole.close()
+  const accuracies = readRun(out).events.flatMap(e => (e.type === 'epoch' ? [e.metrics.accuracy!] : []))
+  assert.ok(accuracies.length > 0, 'epochs')
+  for (const accuracy of accuracies)
+    assert.ok(Math.abs(accuracy * all - Math.round(accuracy * all)) < 1e-6, `${accuracy} of ${all} recordings`)
 })

@@ -185,8 +185,8 @@ test('half a request and a wild one leave the server alive', async () => {
 })
 
 test('a listed picture is decoded and encoded anew; one outside the data folder or gone is not there', async () => {
-  const { pictures } = reviewOf(made.dir)
-  const number = (file: string) => pictures.findIndex(p => p.file === file)
+  const { samples } = reviewOf(made.dir)
+  const number = (file: string) => samples.findIndex(p => p.file === file)
   const { status, headers, body } = await ask({ path: `${pathname}picture/${number('train/hat/a.jpg')}` })
   assert.deepEqual([status, headers['content-type']], [200, 'image/jpeg'])
   const { width, height } = await sharp(body).metadata()

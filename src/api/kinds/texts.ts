@@ -1,13 +1,23 @@
+import { OptionError } from '../../base/errors.ts'
+import { option, setting } from '../../base/options.ts'
 import { textOptions } from '../../text/options.ts'
 import { textFiles } from '../../text/read/text-files.ts'
+import { pictureOptions } from '../../vision/options.ts'
 import type { DataKind } from './kind.ts'
 
 /** Texts: files, or a column of a table. */
 export const texts: DataKind = {
   name: 'texts',
   files: textFiles,
-  options: textOptions,
+  options: { ...textOptions, clean: pictureOptions.clean },
   inTables: 'text',
+  check({ tta }) {
+    if (tta !== undefined && tta !== false)
+      throw new OptionError(
+        `${option('tta')}: texts have no augmented views whose mean could be taken; leave it out. ${setting('quality', 'best')} averages five nets.`,
+        { exitCode: 2 },
+      )
+  },
   domain: async () => (await import('../../text/domain/texts.ts')).texts,
   async predictor(run, { precision, options = {} }) {
     const { listTexts, loadTextClassifier } = await import('../../text/run/predict.ts')

@@ -1,5 +1,6 @@
 import { type AnnealError, OptionError } from '../../base/errors.ts'
 import { option, setting } from '../../base/options.ts'
+import { samples } from '../../base/samples.ts'
 import { checkSplit, type SplitPlan } from '../split/draw-split.ts'
 import { type FolderOptions, type LabelOptions, splitOptions } from './options.ts'
 
@@ -19,11 +20,11 @@ export function planOf({
   checkSplit(plan)
   if (!(maxDamaged >= 0 && maxDamaged <= 1))
     throw new OptionError(
-      `${option('maxDamaged')} is a share of the pictures, from 0 to 1; got ${maxDamaged}. Try 0.05.`,
+      `${option('maxDamaged')} is a share of the ${samples.many}, from 0 to 1; got ${maxDamaged}. Try 0.05.`,
     )
   if (maxLeftOut !== undefined && !(maxLeftOut >= 0 && maxLeftOut <= 1))
     throw new OptionError(
-      `${option('maxLeftOut')} is a share of the rows or pictures, from 0 to 1; got ${maxLeftOut}. Try 0.5.`,
+      `${option('maxLeftOut')} is a share of the rows or ${samples.many}, from 0 to 1; got ${maxLeftOut}. Try 0.5.`,
     )
   return { ...plan, maxDamaged, ...(maxLeftOut !== undefined && { maxLeftOut }) }
 }
@@ -54,7 +55,7 @@ export function checkLabelOptions(options: LabelOptions): void {
   for (const name of forLabels)
     if (given(name) && !source)
       throw new OptionError(
-        `${option(name)} is for labels from a table, a regular expression or a function; class folders give one class per picture. Give ${option('labels')} or ${option('labelRegex')}, or leave ${option(name)} out.`,
+        `${option(name)} is for labels from a table, a regular expression or a function; class folders give one class per ${samples.one}. Give ${option('labels')} or ${option('labelRegex')}, or leave ${option(name)} out.`,
       )
   const regression = options.task === 'regression' || given('targets')
   if (given('targets') && options.task !== undefined && options.task !== 'regression')
@@ -63,7 +64,7 @@ export function checkLabelOptions(options: LabelOptions): void {
     contradict(option('targets'), option('labelColumn'), 'both name what the model predicts')
   if (given('delimiter') && regression) contradict(option('delimiter'), 'a regression', 'a number is not cut in parts')
   if (given('delimiter') && options.task === 'single')
-    contradict(option('delimiter'), setting('task', 'single'), 'it has one label per picture')
+    contradict(option('delimiter'), setting('task', 'single'), `it has one label per ${samples.one}`)
   if (options.decimal !== undefined && options.decimal !== '.' && options.decimal !== ',')
     throw new OptionError(`${option('decimal')} is the decimal sign of numbers, "." or ","; got "${options.decimal}".`)
   if (given('decimal') && (options.task === 'single' || options.task === 'multi'))
@@ -76,11 +77,11 @@ export function checkLabelOptions(options: LabelOptions): void {
   if (options.delimiter === '')
     throw new OptionError(`${option('delimiter')} is empty; expected the text between labels, such as " ".`)
   if (given('groupColumn') && given('groupRegex'))
-    contradict(option('groupColumn'), option('groupRegex'), 'a picture has one group')
+    contradict(option('groupColumn'), option('groupRegex'), `a ${samples.one} has one group`)
   if (given('timeColumn'))
     for (const name of ['groupColumn', 'groupRegex', 'folds', 'splitColumn'] as const)
       if (given(name) && options[name] !== false)
-        contradict(option('timeColumn'), option(name), 'pictures can be split in only one way')
+        contradict(option('timeColumn'), option(name), `${samples.many} can be split in only one way`)
   if (given('fold') && !given('folds') && !given('labels')) throw foldAlone()
   const columns: [string, string][] = []
   for (const name of [...forTables, 'targets'] as const)

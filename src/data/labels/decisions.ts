@@ -3,6 +3,7 @@ import { relative } from 'node:path'
 import { sha256 } from '../../base/digest.ts'
 import { DataError, fileReason, nearest } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
+import { samples } from '../../base/samples.ts'
 import { readSampleSync } from '../shards/members.ts'
 import { objectIn } from '../tables/jsonl.ts'
 import { cellNumber } from '../tables/table.ts'
@@ -10,14 +11,14 @@ import type { Problem } from '../types.ts'
 import type { FolderIndex } from './from-folders.ts'
 import { nameFinder } from './spelling.ts'
 
-/** A person's decision about one picture. */
+/** A person's decision about one sample. */
 export interface Decision {
-  /** Path below the folder of pictures. */
+  /** Path below the folder of samples; of a row of a table its name (`reviews.csv:7`). */
   file: string
   action: 'keep' | 'drop' | 'relabel'
   /** For `relabel`: its class, classes or numbers. */
   label?: string | number | readonly (string | number)[] | undefined
-  /** The sha256 of the picture at the time of the decision. */
+  /** The sha256 of the sample at the time of the decision. */
   hash?: string | undefined
 }
 
@@ -45,7 +46,7 @@ function checkDecision(found: object, where: string): asserts found is Decision 
   const scalar = (value: unknown) => typeof value === 'string' || typeof value === 'number'
   const wrong =
     typeof file !== 'string' || file === ''
-      ? 'no "file"; expected the path of a picture'
+      ? 'no "file"; expected the path of a sample'
       : action !== 'keep' && action !== 'drop' && action !== 'relabel'
         ? `action ${JSON.stringify(action)}; expected "keep", "drop" or "relabel"`
         : action === 'relabel' && !(scalar(label) || (Array.isArray(label) && label.every(scalar)))
@@ -56,10 +57,14 @@ function checkDecision(found: object, where: string): asserts found is Decision 
   if (wrong) throw new DataError(`${where}: ${wrong}.`)
 }
 
-/** Applies decisions to an index: drops or relabels pictures, each with a line in `problems` (kind `cleaned`). The last
- *  decision on a file counts. Throws for a file that does not exist, a picture that has changed since, or an unknown
- *  label. */
-export function applyDecisions(index: FolderIndex, decisions: readonly Decision[]): FolderIndex {
+/** Applies decisions to an index: drops or relabels samples, each with a line in `problems` (kind `cleaned`). The last
+ *  decision on a file counts. Throws for a file that does not exist, a sample that has changed since, or an unknown
+ *  label. `hashOf`: the hash of a sample that is no file of its own. */
+export function applyDecisions<I extends FolderIndex>(
+  index: I,
+  decisions: readonly Decision[],
+  hashOf?: (item: FolderIndex['items'][number]) => string,
+): I {
   const { dir } = index
   const last = new Map(decisions.map(decision => [decision.file, decision]))
   const names = index.items.map(item => relative(dir, item.file))
@@ -68,14 +73,14 @@ export function applyDecisions(index: FolderIndex, decisions: readonly Decision[
   if (gone.length > 0) {
     const near = nearest(gone[0]!, gone.length > 20 || names.length > 20_000 ? [] : names, 1)[0]
     throw new DataError(
-      `decisions on ${plural(gone.length, 'picture')} that ${dir} does not hold: ${gone.slice(0, 10).join(', ')}${gone.length > 10 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''} Put the pictures back, or remove these decisions.`,
+      `decisions on ${samples.count(gone.length)} that ${dir} does not hold: ${gone.slice(0, 10).join(', ')}${gone.length > 10 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''} Put ${gone.length === 1 ? 'it' : 'them'} back, or remove these decisions.`,
     )
   }
   const problems: Problem[] = []
   const items = index.items.flatMap((item, i): FolderIndex['items'] => {
     const decision = last.get(names[i]!)
     if (!decision) return [item]
-    checkContent(item, decision)
+    checkContent(item, decision, hashOf)
     if (decision.action === 'keep') return [item]
     const cleaned = { kind: 'cleaned' as const, file: decision.file, counted: false }
     if (decision.action === 'drop') {
@@ -112,21 +117,26 @@ function answerOf({ task, classes }: FolderIndex, { file, label }: Decision): An
     if (number >= 0) return number
     const near = nearest(String(name), classes, 1)[0]
     throw new DataError(
-      `the decision on ${file} gives the label "${name}", which no picture has; expected one of ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''}`,
+      `the decision on ${file} gives the label "${name}", which no ${samples.one} has; expected one of ${classes.slice(0, 20).join(', ')}${classes.length > 20 ? ', …' : ''}.${near ? ` Did you mean "${near}"?` : ''}`,
     )
   })
   if (task === 'single' && labels.length !== 1)
     throw new DataError(
-      `the decision on ${file} gives ${plural(labels.length, 'label')}; expected one, because each picture has one label.`,
+      `the decision on ${file} gives ${plural(labels.length, 'label')}; expected one, because each ${samples.one} has one label.`,
     )
   return { labels: [...new Set(labels)].sort((a, b) => a - b) }
 }
 
-function checkContent({ file, raw }: FolderIndex['items'][number], decision: Decision): void {
+function checkContent(
+  item: FolderIndex['items'][number],
+  decision: Decision,
+  hashOf = ({ file, raw }: typeof item) => sha256(readSampleSync(raw ? { file, raw } : { file })),
+): void {
   if (!decision.hash) return
+  const { file } = item
   let hash: string
   try {
-    hash = sha256(readSampleSync(raw ? { file, raw } : { file }))
+    hash = hashOf(item)
   } catch (error) {
     throw new DataError(`${file} has a decision but can not be read: ${fileReason(error)}.`, {
       cause: error,

@@ -1,6 +1,7 @@
 import { DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { setting } from '../../base/options.ts'
+import { samples } from '../../base/samples.ts'
 import { cellText } from '../../cells/cell.ts'
 import { askDecimal, type Decimal, type NumberColumn, numberColumn } from '../../cells/numbers.ts'
 import { isMissing, type MissingWords } from '../tables/missing.ts'
@@ -153,7 +154,7 @@ export function readNumbers(source: AnswerSource, options: NumberOptions): { rea
     const empty = isMissing(cell, missing)
     const what = text === '' ? 'it is empty' : empty ? `"${text}" is a missing value` : `"${text}" is not a number`
     const instead = empty
-      ? 'Fill in all targets of a picture, or leave all of them empty.'
+      ? `Fill in all targets of a ${samples.one}, or leave all of them empty.`
       : `${readers[i]!.why(cell)}${orLeaveOut(text, column, source, missing)}.`
     throw new DataError(`${where(row, column)}: ${what}; expected a number, such as 1.5. ${instead}`)
   }

@@ -190,7 +190,7 @@ function noLabels({ file }: Table, index: Column | undefined): AnnealError {
     ? ` ("${index.name}" numbers the rows; if the model should predict it, use ${setting('labelColumn', index.name)})`
     : ''
   return new DataError(
-    `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. If the folders of the pictures are the classes, leave out ${option('labels')}.`,
+    `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. If the folders of the files are the classes, leave out ${option('labels')}.`,
   )
 }
 

@@ -18,6 +18,7 @@ import {
   toLogits,
 } from '../../train/metrics.ts'
 import type { Outputs, Targets } from '../../train/objective.ts'
+import { meanByPart, onceByPart, type Parts } from '../../train/pooled.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/index.ts'
 
 /** Predictions for samples that the weights were not trained on, [N × classes], and their targets. */
@@ -47,16 +48,22 @@ interface Wording {
 export const usualTemperature: TemperaturePrior = { temperature: Math.exp(0.2), deviation: 0.4 }
 
 /** One temperature for softmax or sigmoids, fitted on held-out samples, few or many; 1 for regression. `prior`: what is
- *  known beforehand. */
+ *  known beforehand. `parts`: of samples with several rows; the curves count samples, the temperature is fitted on rows. */
 export function calibrate(
   narrator: Pick<Narrator, 'choice'>,
   { task, classes }: Meaning,
   { logits, probabilities, targets }: Held,
-  { of = '', on = 'the validation samples', prior = usualTemperature }: Wording & { prior?: TemperaturePrior } = {},
+  {
+    of = '',
+    on = 'the validation samples',
+    prior = usualTemperature,
+    parts,
+  }: Wording & { prior?: TemperaturePrior; parts?: Parts } = {},
 ): { temperature: number; calibration?: CalibrationPart } {
   if (task === 'regression') return { temperature: 1 }
+  const answers = onceByPart(targets, parts, task === 'single' ? 1 : classes.length)
   const curve = (p: Outputs) => {
-    const { bins, ece } = reliability(p, targets, classes.length, { task })
+    const { bins, ece } = reliability(meanByPart(p, parts, classes.length), answers, classes.length, { task })
     return { bins, ece }
   }
   const before = curve(probabilities)

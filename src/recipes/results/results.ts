@@ -4,7 +4,7 @@ import type { Evaluation } from '../../train/evaluate.ts'
 import { Learner } from '../../train/learner.ts'
 import { averagePrecision, bootstrap, r2, take } from '../../train/metrics.ts'
 import { labelScores, type Outputs, said } from '../../train/objective.ts'
-import { pooled } from '../../train/pooled.ts'
+import { meanByPart, onceByPart, pooled } from '../../train/pooled.ts'
 import { saveModel } from '../../train/saved-model.ts'
 import { turn } from '../../train/stop.ts'
 import type { Prepared } from '../prepare/prepared.ts'
@@ -34,13 +34,13 @@ export async function finish(
   const learn = evaluator(prepared, context)
   await turn(signal)
   const plain = evaluated ?? (await learn.validate(source('valid'), { signal }))
-  const { temperature, calibration } = calibrate(session, meaning, plain)
+  const { temperature, calibration } = calibrate(session, meaning, plain, { parts: source('valid').parts })
   const calibrated = { ...plain, probabilities: atTemperature(meaning, plain, temperature) }
   const whole = pooled(calibrated, source('valid'), objective) // of samples, where a row is a part of one
   const thresholds =
     task === 'multi' ? chooseThresholds(session, meaning, whole, { metric: options.thresholdFor }) : undefined
   const isMember = options.folds !== undefined || context.seedShift !== undefined
-  if (isMember) keepHeld(session.run.dir, calibrated)
+  if (isMember) keepHeld(session.run.dir, whole)
   const scored = (e: Evaluation): PartResult => {
     const metrics = thresholds
       ? { ...labelScores(e.probabilities, e.targets, classes.length, thresholds.thresholds) }
@@ -65,16 +65,18 @@ export async function finish(
   if (isMember && testedAt) keepHeld(session.run.dir, testedAt, 'test')
   const test = testedAt && scored(testedAt)
   const score = (outputs: Outputs, part: 'valid' | 'test'): Record<string, number> => {
-    const { targets } = source(part)
+    const { targets, parts } = source(part)
+    const told = meanByPart(outputs, parts, classes.length)
+    const answers = onceByPart(targets, parts, task === 'single' ? 1 : classes.length)
     return thresholds
-      ? labelScores(outputs, targets, classes.length, thresholds.thresholds)
-      : objective.score(outputs, targets)
+      ? labelScores(told, answers, classes.length, thresholds.thresholds)
+      : objective.score(told, answers)
   }
   const tta = await compareViews(prepared, context, { temperature, score, plain: { valid, ...(test ? { test } : {}) } })
   const { isFirst } = session.ranks
   if (isFirst)
     writeInterpretation(session.run.paths.interpret, {
-      ...(await explain(prepared, calibrated, thresholds)),
+      ...(await explain(prepared, { whole, rows: calibrated }, thresholds)),
       ...session.known('doubts'),
       ...(calibration ? { calibration } : {}),
       ...(stages.length > 1 ? { sizes: stages.map(({ size, best }) => sizeScore(size, best)) } : {}),

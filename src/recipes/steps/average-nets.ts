@@ -6,6 +6,7 @@ import { Learner } from '../../train/learner.ts'
 import { toLogits } from '../../train/metrics.ts'
 import { said } from '../../train/objective.ts'
 import { meanOf, pairedDifference, sampleLosses } from '../../train/paired-losses.ts'
+import { meanByPart } from '../../train/pooled.ts'
 import { saveModel } from '../../train/saved-model.ts'
 import { prepare } from '../prepare/prepare.ts'
 import type { Prepared } from '../prepare/prepared.ts'
@@ -89,7 +90,7 @@ async function averaged(prepared: Prepared, context: Context, weights: readonly 
   })
   const validate = async (refitted: boolean) => {
     const evaluation = await learn.validate(undefined, { signal })
-    return { evaluation, refitted, losses: lossesOf(prepared, evaluation) }
+    return { evaluation, refitted, losses: meanByPart(lossesOf(prepared, evaluation), learn.valid?.parts) }
   }
   await averageOf(prepared, context, weights)
   const plain = await validate(false)

@@ -20,13 +20,14 @@ const [usual, most] = [1.5e8, 6e8]
 /** Fewer samples than this can't be divided into folds that say anything. */
 const fewest = 10
 
-/** Chooses the strength of L2 of the last layer by five-fold cross-validation over the training samples: all views of a
- *  sample are in one fold, and all samples of a group (a speaker, a patient) where there are at least five; its loss is
- *  that of the fold that was not trained on it. The validation samples stay unseen, so their results are clean. Undefined if there are too few samples, or so many that it would take long. */
+/** Chooses the strength of L2 of the last layer by five-fold cross-validation over the training samples: all views and
+ *  parts of a sample are in one fold, and all samples of a group (a speaker, a patient) where there are at least five; its
+ *  loss is that of the fold that was not trained on it. The validation samples stay unseen, so their results are clean.
+ *  Undefined if there are too few samples, or so many that it would take long. */
 export async function crossValidatedL2(
   { task, names }: Objective,
   { train, views: augmented }: Features,
-  { targets, count }: Pick<LabelledSource, 'targets' | 'count'>,
+  { targets, count, parts }: Pick<LabelledSource, 'targets' | 'count' | 'parts'>,
   {
     l2s,
     weights,
@@ -49,24 +50,25 @@ export async function crossValidatedL2(
   const y = new (targets.constructor as new (length: number) => Targets)(views * targets.length)
   for (let v = 0; v < views; v++) y.set(targets, v * targets.length)
   const folds = 5
-  const own = groupNumbers(given, { count, folds })
+  const own = groupNumbers(given, { count, folds, parts })
   const groups = Int32Array.from({ length: views * count }, (_, i) => own[i % count]!)
   const rows = train.subarray(0, views * count * width)
   const { l2, losses } = await outOfFold(rows, y, names.length, { folds, seed, task, l2s, groups, weights, signal })
   return { l2, losses, folds, views }
 }
 
-/** A number for the group of each sample; each sample alone where there are fewer groups than folds. */
+/** A number for the group of each row; each sample alone where there are fewer groups than folds. */
 function groupNumbers(
   groups: readonly (string | undefined)[] | undefined,
-  { count, folds }: { count: number; folds: number },
+  { count, folds, parts }: { count: number; folds: number; parts: LabelledSource['parts'] },
 ): Int32Array {
+  const sampleOf = (i: number) => parts?.[i] ?? i
   const numbers = new Map<string, number>()
   const own = Int32Array.from({ length: count }, (_, i) => {
-    const name = groups?.[i] === undefined ? `alone ${i}` : `in ${groups[i]}`
+    const name = groups?.[i] === undefined ? `alone ${sampleOf(i)}` : `in ${groups[i]}`
     const number = numbers.get(name) ?? numbers.size
     numbers.set(name, number)
     return number
   })
-  return numbers.size >= folds ? own : own.map((_, i) => i)
+  return numbers.size >= folds ? own : own.map((_, i) => sampleOf(i))
 }

@@ -41,7 +41,7 @@ export function judged({ facts, pictures }: Material): Html | undefined {
     `${capital(samples.many)} to look at`,
     gallery(
       'To hear',
-      'The sounds that went wrong first, then those with the highest loss. The first picture is the sound (time to the right, pitch upwards), the second one has colour where the model listened: the class below becomes less probable where that part is silent.',
+      'The recordings that went wrong first, then those with the highest loss; of a long one the window with the highest loss. The first picture is the sound (time to the right, pitch upwards), the second one has colour where the model listened: the class below becomes less probable where that part is silent.',
       sounds.map(p => heardSound(p, pictures)),
       'pictures heats',
       'sounds',

@@ -31,6 +31,17 @@ async function library(name: string): Promise<Decoders> {
   return loaded
 }
 
+/** Whether the package that reads compressed recordings is installed. */
+export async function hasDecoders(): Promise<boolean> {
+  return library('FLAC').then(
+    () => true,
+    error => {
+      if (error instanceof MissingDecoder) return false
+      throw error
+    },
+  )
+}
+
 /** The package that reads a format is not installed: nothing is wrong with the file. */
 export class MissingDecoder extends DataError {}
 

@@ -8,7 +8,8 @@ import type { SoundStore } from '../cache/store.ts'
 import type { SoundDataset } from '../dataset.ts'
 import type { Preprocessing } from '../features/inputs.ts'
 import { augmentedSounds, interpretSounds, pictureOf, showsSounds } from '../interpret/interpret-sounds.ts'
-import { soundSource } from '../source.ts'
+import { nearCopies, mostSeconds as nearSeconds } from '../interpret/near-copies.ts'
+import { partsOf, soundSource } from '../source.ts'
 import type { Item, WindowItem } from '../types.ts'
 import { mostWindows } from '../windows.ts'
 import type { SoundOptionsOfRun } from './options.ts'
@@ -78,11 +79,18 @@ function inputsOf(
       return sourceOf(store, unlabelled, { task: 'single', classes: 1, preprocessing, device })
     },
     show: item => pictureOf(firstWindow(item as Item), store, preprocessing.samples),
+    nearlySame(features, items, { signal }) {
+      const wave = (i: number) => {
+        const { sound } = items[i] as Item
+        return { samples: store.samples(sound, 0, nearSeconds * store.rate), rate: store.rate }
+      }
+      return nearCopies(features, items.length, wave, { signal })
+    },
     async interpret(trained, evaluation, found) {
       const how = { store, preprocessing, augmentation: augment, classes, seed }
       const samples = await augmentedSounds(itemsOf('train'), how)
       if (!showsSounds(found)) return { samples }
-      const shown = { dir: data.dir, store, preprocessing, valid: itemsOf('valid') }
+      const shown = { dir: data.dir, store, preprocessing, valid: itemsOf('valid'), parts: partsOf(itemsOf('valid')) }
       return { samples, sounds: await interpretSounds(trained, evaluation, shown, { device }) }
     },
   }

@@ -7,6 +7,7 @@ import { scope } from '../../torch/index.ts'
 import type { Evaluation } from '../../train/evaluate.ts'
 import { argmaxRows } from '../../train/metrics/single.ts'
 import type { Network } from '../../train/network.ts'
+import type { Parts } from '../../train/pooled.ts'
 import { type Augmentation, changeSamples, drawChange } from '../augment.ts'
 import type { SoundStore } from '../cache/store.ts'
 import type { Preprocessing } from '../features/inputs.ts'
@@ -14,6 +15,7 @@ import { inputOf, windowOf } from '../source.ts'
 import type { WindowItem } from '../types.ts'
 import { listenedTo } from './listened.ts'
 import { jpegOf, levelsOf } from './spectrogram.ts'
+import { wavOf } from './wav.ts'
 
 /** So many sounds can be played in a report, each of at most so many seconds: with 16 kHz and 16 bits some 4 MB. */
 const [mostSounds, mostSeconds, playedRate] = [12, 8, 16_000]
@@ -23,7 +25,10 @@ export interface ShownSounds {
   dir: string
   store: SoundStore
   preprocessing: Preprocessing
+  /** The windows of the validation recordings. */
   valid: readonly WindowItem[]
+  /** The number of each window's recording, if some have several. */
+  parts?: Parts
 }
 
 /** The samples of a window without the silence around a short recording. */
@@ -39,21 +44,22 @@ export function playedSamples(
 export const pictureOf = (item: WindowItem, store: SoundStore, size: number): Promise<string> =>
   jpegOf(levelsOf(playedSamples(item, store, size), store.rate))
 
-/** The validation sounds that went most wrong, and then those with the highest loss: their sound, their spectrogram, and
- *  where the net listened. */
+/** The validation recordings that went most wrong, and then those with the highest loss: their prediction, and the sound,
+ *  the spectrogram and where the net listened of the window with the highest loss. */
 export async function interpretSounds(
   { net, classes, precision }: Trained,
-  { losses, probabilities, targets }: Evaluation,
-  { dir, store, preprocessing, valid }: ShownSounds,
+  { losses, probabilities, targets, rows }: Evaluation & { rows: Evaluation },
+  { dir, store, preprocessing, valid, parts }: ShownSounds,
   network: Pick<Network, 'device'>,
 ): Promise<HeardSound[]> {
   const predicted = argmaxRows(probabilities, classes.length)
   const wrong = (i: number) => predicted[i] !== targets[i]
-  const order = Array.from(valid.keys()).sort((a, b) => Number(wrong(b)) - Number(wrong(a)) || losses[b]! - losses[a]!)
+  const windows = worstWindows(rows.losses, parts)
+  const order = Array.from(losses.keys()).sort((a, b) => Number(wrong(b)) - Number(wrong(a)) || losses[b]! - losses[a]!)
   const size = preprocessing.samples
   const shown: HeardSound[] = []
   for (const i of order.slice(0, mostSounds)) {
-    const item = valid[i]!
+    const item = valid[windows[i]!]!
     const window = windowOf((f, count) => store.samples(item.sound, f, count), item.from, new Float32Array(size))
     const levels = levelsOf(window, store.rate)
     const heat = scope(() =>
@@ -72,10 +78,20 @@ export async function interpretSounds(
       loss: losses[i]!,
       thumbnail: await jpegOf(levels),
       overlay: await jpegOf(levels, heat),
-      audio: wavOf(playedSamples(item, store, size), store.rate),
+      audio: played(playedSamples(item, store, size), store.rate),
     })
   }
   return shown
+}
+
+/** The window of each recording with the highest loss. losses: of the windows. */
+function worstWindows(losses: Float32Array, parts: Parts): number[] {
+  const worst: number[] = []
+  for (const [row, loss] of losses.entries()) {
+    const part = parts?.[row] ?? row
+    if (worst[part] === undefined || loss > losses[worst[part]]!) worst[part] = row
+  }
+  return worst
 }
 
 /** Training sounds as the net hears them, as pictures. */
@@ -111,26 +127,9 @@ export async function augmentedSounds(
   )
 }
 
-/** A WAVE file of 16 bits at 16 kHz in base64; longer sounds are cut. */
-export function wavOf(samples: Float32Array, rate: number): string {
-  const all = resample(samples.subarray(0, mostSeconds * rate), rate, playedRate)
-  const bytes = Buffer.alloc(44 + 2 * all.length)
-  bytes.write('RIFF', 0, 'latin1')
-  bytes.writeUInt32LE(36 + 2 * all.length, 4)
-  bytes.write('WAVEfmt ', 8, 'latin1')
-  bytes.writeUInt32LE(16, 16)
-  bytes.writeUInt16LE(1, 20) // PCM
-  bytes.writeUInt16LE(1, 22) // one channel
-  bytes.writeUInt32LE(playedRate, 24)
-  bytes.writeUInt32LE(2 * playedRate, 28)
-  bytes.writeUInt16LE(2, 32)
-  bytes.writeUInt16LE(16, 34)
-  bytes.write('data', 36, 'latin1')
-  bytes.writeUInt32LE(2 * all.length, 40)
-  for (const [i, v] of all.entries())
-    bytes.writeInt16LE(Math.max(-32_768, Math.min(32_767, Math.round(v * 32_768))), 44 + 2 * i)
-  return bytes.toString('base64')
-}
+/** A WAVE file at 16 kHz in base64; longer sounds are cut. */
+const played = (samples: Float32Array, rate: number): string =>
+  wavOf(resample(samples.subarray(0, mostSeconds * rate), rate, playedRate), playedRate).toString('base64')
 
 /** Whether a run's interpretation shows sounds: of one class each. */
 export const showsSounds = ({ task }: Pick<Interpretation, 'task'>): boolean => task === 'single' || task === undefined

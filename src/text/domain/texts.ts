@@ -1,7 +1,7 @@
 import { DataError } from '../../base/errors.ts'
 import { pick } from '../../base/option-table.ts'
 import { option } from '../../base/options.ts'
-import { indexForEvaluation } from '../../data/index.ts'
+import { applyDecisions, indexForEvaluation, readDecisions } from '../../data/index.ts'
 import { checkLabelOptions } from '../../data/labels/check-options.ts'
 import { indexFolder } from '../../data/labels/from-folders.ts'
 import { indexNames } from '../../data/labels/from-names.ts'
@@ -10,6 +10,7 @@ import { labelOptions } from '../../data/labels/options.ts'
 import type { Domain, DomainContext, ToEvaluate } from '../../domain/index.ts'
 import type { ModelCard } from '../../train/saved-model.ts'
 import { openTexts } from '../dataset.ts'
+import { hashOf } from '../hash.ts'
 import type { TextBody } from '../net/bert.ts'
 import { ofTexts, textFiles } from '../read/text-files.ts'
 import { indexTextTable, isTableOfTexts } from '../read/text-table.ts'
@@ -18,8 +19,16 @@ import type { EvaluateTextsOptions, TextIndex, TextItem, TextOptions, TextPrepro
 import { isPreprocessing, networkOf, readerOf } from './card.ts'
 import { openForTraining } from './open.ts'
 
-/** Finds labelled texts: rows of a table, class folders, files that a table names, or names of files. */
-async function index(path: string, options: TextOptions): Promise<TextIndex> {
+/** Finds labelled texts, with the decisions of `anneal clean` applied. */
+async function index(path: string, { clean, ...options }: TextOptions): Promise<TextIndex> {
+  const found = await everyText(path, options)
+  if (clean === undefined) return found
+  const { texts } = found
+  return applyDecisions(found, readDecisions(clean), texts && (({ file }) => hashOf(texts.get(file)!)))
+}
+
+/** All labelled texts: rows of a table, class folders, files that a table names, or names of files. */
+async function everyText(path: string, options: TextOptions): Promise<TextIndex> {
   const { text, target, labels } = options
   if (isTableOfTexts(path)) {
     if (labels !== undefined)
