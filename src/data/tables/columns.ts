@@ -1,6 +1,7 @@
 import { type AnnealError, DataError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import { samples } from '../../base/samples.ts'
 import { type Cell, cellText } from '../../cells/cell.ts'
 import type { Find, Finder } from '../labels/find-files.ts'
 import { type Listing, splitNamed } from '../labels/name-patterns.ts'
@@ -190,7 +191,7 @@ function noLabels({ file }: Table, index: Column | undefined): AnnealError {
     ? ` ("${index.name}" numbers the rows; if the model should predict it, use ${setting('labelColumn', index.name)})`
     : ''
   return new DataError(
-    `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. If the folders of the files are the classes, leave out ${option('labels')}.`,
+    `${file} has no column of labels beside the names of the files${numbers}; expected one more column, such as label. If the folders of the ${samples.many} are the classes, leave out ${option('labels')}.`,
   )
 }
 
