@@ -36,13 +36,9 @@ export async function joinRanks({
   const again = joins++
   const prefix = `${environment.storeIsThere ? `/worker/attempt_${environment.attempt}` : ''}${again > 0 ? `/again_${again}` : ''}`
   const timeoutMs = environment.joinSeconds * 1000
-  await openStore(environment, { prefix, timeoutMs, signal, report })
+  const how = { prefix, timeoutMs, facts, signal, report }
+  await (again > 0 && rank > 0 && !environment.storeIsThere ? meetAgain(environment, how) : meet(environment, how))
   try {
-    if (group.add(`anneal/came/${rank}`, 1) > 1)
-      throw new RanksError(
-        `rank ${rank} of ${size} has come already to ${environment.host}:${environment.port}: two processes have this rank, or another job uses this port. Set MASTER_PORT to a free one, the same for all ranks of this job.`,
-      )
-    await compareFacts(environment, facts, { signal, report })
     const listen = listenOn === '0.0.0.0' || listenOn === '::' ? undefined : listenOn
     const name = 'anneal'
     await group.join({ name, listen, prefix, silenceMs: silenceSeconds * 1000, timeoutMs }).catch((error: Error) => {
@@ -53,9 +49,51 @@ export async function joinRanks({
     })
     return new Ranks({ rank, size, name })
   } catch (error) {
-    await lingering(environment)
-    group.leave()
+    await parting(environment)
     throw error
+  }
+}
+
+interface Meeting extends Pick<JoinOptions, 'signal'> {
+  prefix: string
+  timeoutMs: number
+  facts: Facts
+  report: Report
+}
+
+/** Opens the store, waits for the other ranks, and compares itself with them. */
+async function meet(environment: Environment, { facts, ...how }: Meeting): Promise<void> {
+  const { rank, size, host, port } = environment
+  await openStore(environment, how)
+  try {
+    if (group.add(`anneal/came/${rank}`, 1) > 1)
+      throw new RanksError(
+        `rank ${rank} of ${size} has come already to ${host}:${port}: two processes have this rank, or another job uses this port. Set MASTER_PORT to a free one, the same for all ranks of this job.`,
+      )
+    await compareFacts(environment, facts, how)
+  } catch (error) {
+    await parting(environment)
+    throw error
+  }
+}
+
+/** Rank 0 looks this often whether all have left its store. */
+const closesWithin = 300 // ms
+
+/** The same in a later group of this process. Rank 0 closes the store of the group before as soon as all have left it. A rank
+ *  that still came to that one finds it gone, and comes again. */
+async function meetAgain(environment: Environment, how: Meeting): Promise<void> {
+  const until = performance.now() + how.timeoutMs
+  for (;;) {
+    await new Promise(resolve => setTimeout(resolve, closesWithin))
+    try {
+      return await meet(environment, how)
+    } catch (error) {
+      how.signal?.throwIfAborted()
+      // What we say ourselves has no cause; a store that is gone is told by libtorch.
+      const isGone = !(error instanceof RanksError) || error.cause !== undefined
+      if (!isGone || performance.now() > until) throw error
+    }
   }
 }
 
@@ -148,8 +186,8 @@ const differing = (first: Facts, other: Facts): string[] =>
     first[name] === other[name] ? [] : [`${name}: ${other[name] ?? 'none'}, rank 0 ${first[name] ?? 'none'}`],
   )
 
-/** The store is on rank 0: it stays until the others have read what it says. */
-async function lingering({ rank, size, storeIsThere }: Environment): Promise<void> {
+/** Leaves a group that is not whole. The store is on rank 0: it stays until the others have read what it says. */
+async function parting({ rank, size, storeIsThere }: Environment): Promise<void> {
   try {
     group.add('anneal/left', 1)
     const until = performance.now() + 3000
@@ -158,4 +196,5 @@ async function lingering({ rank, size, storeIsThere }: Environment): Promise<voi
   } catch {
     // There is no store.
   }
+  group.leave()
 }

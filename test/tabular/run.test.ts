@@ -281,7 +281,7 @@ test('what is no run on a table is refused with what to do', async () => {
     [
       ['train', 'customers.csv', '--target', 'price', '--labels', 'new.csv'],
       2,
-      /--target trains on the rows of a table, --labels on pictures/,
+      /--target trains on the rows of a table, --labels on files/,
     ],
     [['train', 'customers.csv', '--target', 'price', '--model', 'resnet34'], 2, /expected both, realmlp/],
     [['train', 'none.csv', '--target', 'price'], 1, /none\.csv: no such file/],
