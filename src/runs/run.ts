@@ -216,11 +216,13 @@ function removeTemporary(dir: string): void {
 
 const mostRuns = 100_000
 
-/** Makes the folder of a run that was given no name: `ROOT/2026-12-31-resnet34-1`, the first number that is free. */
-export function newRunFolder(model: string, { root = 'runs', date = new Date() } = {}): string {
+/** Makes the folder of a run that was given no name: `ROOT/2026-12-31-resnet34-1`, the first number that is free.
+ *  about: the model that was asked for, else the name of the data. */
+export function newRunFolder(about: string, { root = 'runs', date = new Date() } = {}): string {
   ensureRunFolder(root)
   const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map(n => String(n).padStart(2, '0')).join('-')
-  const name = model.replace(/[^\w.-]+/g, '-').slice(0, 80) || 'model'
+  const plain = about.replace(/[^\w.-]+/g, '-').replace(/^[.-]+|[.-]+$/g, '')
+  const name = plain.slice(0, 80) || 'run'
   for (let n = 1; ; n++) {
     const dir = join(root, `${day}-${name}-${n}`)
     try {

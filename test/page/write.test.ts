@@ -111,6 +111,6 @@ test('the runtime starts in a file that Firefox opens, which says that its origi
   const end = assets.script.indexOf('\n})(', assets.script.indexOf('const ort = '))
   const runtime = assets.script.slice(0, assets.script.indexOf('\n', end + 1))
   const plain = runtime.replaceAll('import.meta.url', JSON.stringify(address))
-  const given = { URL, console, WebAssembly, location: { href: address, origin: 'null' } }
+  const given = { URL, console, location: { href: address, origin: 'null' } }
   assert.equal(runInNewContext(`${plain}\n;typeof ort.InferenceSession.create`, given), 'function')
 })

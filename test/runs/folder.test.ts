@@ -151,12 +151,13 @@ test('a run is made in a new or an empty folder only', () => {
   assert.deepEqual(readdirSync(full), ['holiday.jpg'])
 })
 
-test('a run without a name gets the day, the model and the first free number', () => {
+test('a run without a name gets the day, the model or the data, and the first free number', () => {
   const date = new Date(2026, 2, 9)
   const runs = join(root, 'runs')
   assert.equal(newRunFolder('resnet34', { root: runs, date }), join(runs, '2026-03-09-resnet34-1'))
   assert.equal(newRunFolder('resnet34', { root: runs, date }), join(runs, '2026-03-09-resnet34-2'))
-  assert.equal(newRunFolder('../../etc/x y', { root: runs, date }), join(runs, '2026-03-09-..-..-etc-x-y-1'))
+  assert.equal(newRunFolder('../../etc/x y', { root: runs, date }), join(runs, '2026-03-09-etc-x-y-1'))
+  assert.equal(newRunFolder('фото', { root: runs, date }), join(runs, '2026-03-09-run-1'))
 })
 
 test('the list shows every state, newest first, and a damaged run with its reason', () => {

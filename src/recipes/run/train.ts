@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { dirname, join, parse, relative, resolve } from 'node:path'
 import { RunError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option } from '../../base/options.ts'
@@ -97,7 +97,8 @@ async function trainIn<O extends object>(
     settings: storedSettings(options),
   }
   const existed = existsSync(root)
-  const { dir, free } = folderOf(ranks, () => out ?? newRunFolder(options.model ?? 'auto'))
+  const named = options.model === 'auto' ? undefined : options.model
+  const { dir, free } = folderOf(ranks, () => out ?? newRunFolder(named ?? parse(resolve(data)).name))
   try {
     const asked = { mode: 'create' as const, config, options: options as unknown as O & RecipeOptions, ranks }
     return await drive(domain, dir, asked, ranks.isFirst ? hooks : quiet(hooks))
