@@ -5,6 +5,7 @@ import type { Evaluation } from '../train/evaluate.ts'
 import type { Computed } from '../train/measure-kernels.ts'
 import type { Body, Network } from '../train/network.ts'
 import type { Objective } from '../train/objective.ts'
+import type { PairSettings } from '../train/pairs.ts'
 import type { ModelCard } from '../train/saved-model.ts'
 import type { LabelledSource, Source } from '../train/source.ts'
 import type { DomainContext } from './narrator.ts'
@@ -109,12 +110,24 @@ export interface Opened<B extends Body = Body, P = unknown> {
   testSize?: number | undefined
   /** The size at which the speed of kernels is measured. */
   measuredAt: number
+  /** How to train the body by pairs of samples, where there are few of them. Absent: never. */
+  pairs?: PairsPlan | undefined
   /** The shape of one input, without the batch. */
   shape(size: number): readonly number[]
   /** Inputs like the real ones, to measure speed and memory with, on the CPU. Default: random numbers of that shape. */
   noise?(size: number, batch: number): Tensor
   /** Chooses the augmentation, and makes inputs of any size. */
   inputs(ready: Ready<B>): Promise<ChosenInputs<P>>
+}
+
+/** Whether and how the body is trained by pairs of samples before the whole net (`train/pairs.ts`). */
+export interface PairsPlan extends PairSettings {
+  /** Tried where a class has fewer training samples than this on average. */
+  below: number
+  /** Whether the options ask for it or forbid it. */
+  asked?: boolean | undefined
+  /** Its option. */
+  option: string
 }
 
 /** How different these samples are from the data of pretraining, as a factor: how many times lower the learning rate of

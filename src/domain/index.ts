@@ -8,6 +8,7 @@ export type {
   Likeness,
   NearlySame,
   Opened,
+  PairsPlan,
   Ready,
   SourceOptions,
   ToEvaluate,

@@ -1,4 +1,4 @@
-import { int, list, text } from '../base/option-kinds.ts'
+import { bool, int, list, text } from '../base/option-kinds.ts'
 import { group } from '../base/option-table.ts'
 
 const trains = ['train'] as const
@@ -21,5 +21,7 @@ export const textOptions = {
       .says('with --text: the column to predict: one class, several labels, or numbers; or one column per label'),
     maxTokens: int(16, 100_000).flag('--max-tokens <n>').default(usualMost, 'four windows of 254 tokens, about 700 words')
       .says('read at most so many tokens of a text: its beginning, and a quarter of them from its end'),
+    pairs: bool().flag('--[no-]pairs').otherwise('tried below 50 training texts a class', 'with more texts the whole net learns as much, and the pairs take longer')
+      .says('before the whole net, train the body so that texts of one class become alike; kept only where it measures better. Classes alone'),
   }),
 }

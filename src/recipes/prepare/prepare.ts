@@ -119,7 +119,7 @@ function join<O extends object, B extends Body, P>(
   },
 ): Promise<Prepared<B, P>> {
   const { chosen, net, look, computed, targets, device, seed, context } = made
-  const { data, modelName, sizes, testSize, shape } = opened
+  const { data, modelName, sizes, testSize, shape, pairs } = opened
   const noise = opened.noise?.bind(opened)
   const { options, narrator } = context
   const { augmentation, plain } = chosen
@@ -127,6 +127,7 @@ function join<O extends object, B extends Body, P>(
   const fixed = {
     domain,
     testSize,
+    pairs,
     data,
     hash,
     modelName,

@@ -1,5 +1,5 @@
 import type { Item, Split } from '../../data/types.ts'
-import type { Dataset, Domain, Inputs } from '../../domain/index.ts'
+import type { Dataset, Domain, Inputs, PairsPlan } from '../../domain/index.ts'
 import type { Tensor } from '../../torch/index.ts'
 import type { Computed } from '../../train/measure-kernels.ts'
 import type { Body, Network } from '../../train/network.ts'
@@ -27,6 +27,8 @@ export interface Prepared<B extends Body = Body, P = unknown> extends Computed, 
   /** All sizes to train at, in order, and the size of these inputs. */
   sizes: readonly number[]
   size: number
+  /** How to train the body by pairs of samples, where the domain does. */
+  pairs?: PairsPlan | undefined
   /** A size to predict at, used if it validates no worse than the training size. */
   testSize?: number | undefined
   /** The same net, labels and split at another size. */

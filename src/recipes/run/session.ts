@@ -11,6 +11,7 @@ import { storedTensors } from '../../train/saved-model.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/index.ts'
 import type { Best } from '../steps/best-weights.ts'
 import type { HeadState } from '../steps/head-state.ts'
+import type { Tuned } from '../steps/tune-by-pairs.ts'
 import type { HeadResult, StageResult, WholeState } from '../steps/types.ts'
 
 /** The remembered answers of the steps that are done, by name. */
@@ -27,6 +28,8 @@ interface Answers {
   doubts: Pick<Interpretation, 'labelIssues' | 'nearDuplicates'>
   [stage: `stage ${number}`]: StageResult
   [head: `head ${number}`]: HeadResult
+  /** What became of training the body by pairs. */
+  pairs: Tuned
 }
 
 /** The resume state of a run: the answers of the steps that are done, and the phase in progress. */

@@ -9,6 +9,7 @@ import { type Best, type BestKeeper, validated } from './best-weights.ts'
 import { useSnapshots } from './snapshots.ts'
 import { trainHead } from './train-head.ts'
 import { trainWhole } from './train-whole-net.ts'
+import { tuneByPairs } from './tune-by-pairs.ts'
 import type { HeadResult, StageResult } from './types.ts'
 
 /** Where one size begins, and the keeper of the best weights. */
@@ -55,19 +56,28 @@ export async function trainStage(
   const frozen: Best | undefined = head && { ...validated(head), ...place }
   if (head && !headKnown) endHead(prepared, context, { head, stage })
 
+  const tuned =
+    head && frozen && !before && !wholeState
+      ? await tuneByPairs(prepared, context, { head, frozen, keeper })
+      : (session.known('pairs') ?? {})
+  clock.lap('head')
+
+  // Pairs have trained the whole body: few samples teach it no more, unless somebody asks for it.
+  const done = tuned.best !== undefined && options.epochs === undefined
   const whole =
-    options.epochs === 0
+    options.epochs === 0 || done
       ? undefined
       : await trainWhole(prepared, context, {
           phase: phase('whole'),
-          head,
+          head: head && tuned.best ? { ...head, ...validated(tuned.best), l2: tuned.l2 } : head,
           trained: before !== undefined || options.pretrained !== false,
-          best: frozen,
+          best: tuned.best ?? frozen,
+          byPairs: tuned.best !== undefined,
           until: (stage + 1) / sizes.length,
           keeper,
           from: wholeState && tensors ? { state: wholeState, tensors } : undefined,
         })
-  let best = (whole?.best ?? frozen)!
+  let best = (whole?.best ?? tuned.best ?? frozen)!
   if (whole?.snapshots) best = await useSnapshots(prepared, context, { whole, best, keeper })
   clock.lap('whole')
   const { epoch, step } = (whole?.learner ?? head)!

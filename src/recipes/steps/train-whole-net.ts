@@ -204,7 +204,11 @@ class WholeRun {
     const isFrozen = kept.epoch === this.#options.best?.epoch
     this.#context.session.choice(
       'weights kept',
-      isFrozen ? 'from the frozen phase' : `from epoch ${kept.epoch}`,
+      isFrozen
+        ? this.#options.byPairs
+          ? 'from the training by pairs'
+          : 'from the frozen phase'
+        : `from epoch ${kept.epoch}`,
       `on validation: ${said(this.#prepared.objective.metric, kept.score)}, loss ${kept.loss.toFixed(3)}`,
     )
   }

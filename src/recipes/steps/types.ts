@@ -83,6 +83,8 @@ export interface WholeOptions {
   /** The share of the minutes that may be spent by the end of this size. */
   until: number
   keeper: BestKeeper
+  /** Whether the net that it begins from was trained by pairs. */
+  byPairs?: boolean | undefined
   /** The state from which an interrupted phase goes on. */
   from?: From<WholeState> | undefined
 }

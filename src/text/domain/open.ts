@@ -22,7 +22,7 @@ export async function openForTraining(
   context: DomainContext<TextOptions>,
 ): Promise<Opened<TextBody, TextPreprocessing>> {
   const { options, narrator, report, signal } = context
-  const { seed = 42, model = 'auto', weights, pretrained = true, maxTokens = usualMost } = options
+  const { seed = 42, model = 'auto', weights, pretrained = true, maxTokens = usualMost, pairs } = options
   const chosen = await narrator.once('model', () => ({
     name: model,
     reason:
@@ -59,6 +59,7 @@ export async function openForTraining(
     modelName: checkpoint.name,
     body,
     sizes: [longest],
+    ...(pretrained ? { pairs: { ...usualPairs, asked: pairs, option: option('pairs') } } : {}),
     measuredAt: Math.max(32, Math.min(read.median, 254)),
     shape: size => [size],
     noise: (size, batch) =>
@@ -73,6 +74,9 @@ export async function openForTraining(
     }),
   }
 }
+
+/** Pairs of texts: chosen on four sets with 8 and 32 texts a class (`bench/few-texts.ts`). */
+const usualPairs = { below: 50, rate: 5e-5, steps: 30, samples: 24 }
 
 /** The file's own limits and padding are not used, and would mislead a reader of the card. */
 const withoutLimits = (tokenizer: object): object => ({ ...tokenizer, truncation: null, padding: null })

@@ -76,6 +76,32 @@ export async function outOfFold(
   return { outputs: outputs[best]!, l2: l2s[best]!, loss: losses[best]!, losses, fold }
 }
 
+/** The outputs for some rows, of linear models that were trained on others: for each strength of L2 [own × classes]. Single
+ *  labels alone. */
+export async function outputsFor(
+  features: Float32Array,
+  labels: Int32Array,
+  {
+    rest,
+    own,
+    classes,
+    l2s,
+    weights,
+    signal,
+  }: Pick<FoldOptions, 'weights' | 'signal'> & {
+    /** The rows to train on, and those to predict. */
+    rest: readonly number[]
+    own: readonly number[]
+    classes: number
+    l2s: readonly number[]
+  },
+): Promise<Float32Array[]> {
+  const width = features.length / labels.length
+  const x = takeRows(features, width, rest)
+  const models = await solve('single', x, labels, rest, { classes, l2s, weights, signal })
+  return models.map(model => predict('single', takeRows(features, width, own), model))
+}
+
 /** Divides samples evenly into folds; those with the same labels go to the folds in turn. It depends only on the seed.
  *  Returns the fold of each sample, from 0. */
 export function dealFolds(
