@@ -1,5 +1,6 @@
 import type { Evaluation } from './evaluate.ts'
 import type { Objective } from './objective.ts'
+import { sampleLosses } from './paired-losses.ts'
 import type { Source } from './source.ts'
 
 /** The number of each row's sample, from 0; undefined where each row is a whole sample. */
@@ -43,8 +44,8 @@ export function firstOfParts<T>(rows: readonly T[], parts: Parts): readonly T[] 
 }
 
 /** The evaluation of whole samples, where a row is a part of one (a window of a recording): the prediction of a sample is
- *  the mean over its rows, as `predict` gives it, and its loss the mean of theirs. Without `parts` the evaluation
- *  itself. The metrics are computed again. */
+ *  the mean over its rows, as `predict` gives it, and its loss that of this prediction; for regression the mean of the
+ *  losses of its rows. Without `parts` the evaluation itself. The metrics are computed again. */
 export function pooled(
   evaluation: Evaluation,
   { parts }: Pick<Source, 'parts'>,
@@ -54,7 +55,11 @@ export function pooled(
   const classes = objective.names.length
   const targets = onceByPart(evaluation.targets, parts, objective.task === 'single' ? 1 : classes)
   const probabilities = meanByPart(evaluation.probabilities, parts, classes)
-  const losses = meanByPart(evaluation.losses, parts)
+  const { task } = objective
+  const losses =
+    task === 'regression'
+      ? meanByPart(evaluation.losses, parts)
+      : Float32Array.from(sampleLosses(probabilities, targets, classes, { task }))
   const metrics = objective.score(probabilities, targets)
   return {
     ...evaluation,
