@@ -18,6 +18,7 @@ export interface Peek {
   bytes(position: number, length: number): Uint8Array
 }
 
+/** Looks at a recording's bytes; a megabyte is held. */
 export function peekAt(reader: ByteReader): Peek {
   let from = 0
   let held = new Uint8Array(0)

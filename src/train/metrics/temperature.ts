@@ -1,6 +1,6 @@
 import { TrainingError } from '../../base/errors.ts'
 import { samples } from '../../base/samples.ts'
-import { meanByPart, onceByPart } from '../pooled.ts'
+import { meanByPart, onceByPart } from '../parts.ts'
 import type { LabelTask } from './calibration.ts'
 import { checkActual, checkMatrices, checkRows } from './check.ts'
 
