@@ -45,6 +45,8 @@ export async function predict(run: string, paths: string[], flags: PredictFlags)
       ? jsonLine(prediction, predictor)
       : `${flat(prediction.file)}  ${said(prediction, predictor, most)}`
     process.stdout.write(`${line}\n`)
+    for (const note of (prediction as { notes?: readonly string[] }).notes ?? [])
+      process.stderr.write(`anneal: ${flat(`${prediction.file}: ${note}`)}\n`)
   }
   for (const problem of unusable) process.stderr.write(`anneal: ${flat(`${problem.file}: ${problem.reason}`)}\n`)
   const others = problems.filter(problem => !problem.counted)

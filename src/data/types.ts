@@ -53,6 +53,7 @@ export type ProblemKind =
   | 'conflict'
   | 'leak'
   | 'missing-values'
+  | 'partly-read'
   | 'silent'
   | 'clipped'
   | 'short'

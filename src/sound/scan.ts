@@ -8,7 +8,14 @@ import type { Item } from './types.ts'
 const [silence, clipping, shortest] = [1e-4, 0.1, 0.05]
 
 /** What is wrong with a recording that can be used all the same. */
-export function faultsOf({ peak, clipped, frames, rate, missing }: Heard): Pick<Problem, 'kind' | 'reason'>[] {
+export function faultsOf({
+  peak,
+  clipped,
+  frames,
+  rate,
+  missing,
+  notes = [],
+}: Heard): Pick<Problem, 'kind' | 'reason'>[] {
   const seconds = frames / rate
   return [
     ...(peak < silence
@@ -32,6 +39,7 @@ export function faultsOf({ peak, clipped, frames, rate, missing }: Heard): Pick<
     ...(missing > 0
       ? [{ kind: 'missing-values' as const, reason: `${plural(missing, 'sample')} (NaN or infinite) became 0` }]
       : []),
+    ...notes.map(reason => ({ kind: 'partly-read' as const, reason })),
   ]
 }
 

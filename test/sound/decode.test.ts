@@ -217,3 +217,79 @@ test('what is heard: peak, clipping and rate of the file', async () => {
   const opened = await openSound(bytesReader(wav([x], { rate: 44_100 })))
   assert.deepEqual([opened.rate, opened.frames, opened.encoding], [44_100, 1000, 'PCM 16'])
 })
+
+/** Silent frames of MP3: MPEG-1, layer III, 128 kbit/s, 44.1 kHz, one channel; 417 bytes and 1,152 samples each. */
+function silentMp3(frames: number, { announced }: { announced?: number } = {}): Uint8Array {
+  const frame = (more: (bytes: Uint8Array) => void = () => {}) => {
+    const bytes = new Uint8Array(417)
+    bytes.set([0xff, 0xfb, 0x90, 0xc4])
+    more(bytes)
+    return bytes
+  }
+  const head = frame(bytes => {
+    bytes.set(Buffer.from('Xing\0\0\0\x01', 'latin1'), 21)
+    new DataView(bytes.buffer).setUint32(29, announced!)
+  })
+  const all = Array.from({ length: frames }, () => frame())
+  return new Uint8Array(Buffer.concat(announced === undefined ? all : [head, ...all]))
+}
+const noise = (length: number, seed = 1) => {
+  let state = seed
+  return Uint8Array.from({ length }, () => (state = (state * 1103515245 + 12345) & 0x7fffffff) >> 16)
+}
+const join = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts))
+const spoilt = (bytes: Uint8Array, from: number, to: number) =>
+  join(bytes.slice(0, from * bytes.length), noise((to - from) * bytes.length), bytes.slice(to * bytes.length))
+
+test('a compressed recording that is only partly readable is refused with what was found', async () => {
+  const partly = /only a part of it can be read|can't be decoded|cut off or damaged|holds no sound, or it is damaged/
+  await refused(
+    join(silentMp3(1), noise(20_000)),
+    /only a part of it can be read: 20 KB of 20 KB .*are no MP3/,
+    'one frame',
+  )
+  await refused(spoilt(silentMp3(200), 0.4, 0.6), partly, 'junk in the middle of an MP3')
+  await refused(join(silentMp3(50), new Uint8Array(100_000)), partly, 'a download that was never filled')
+  await refused(silentMp3(100, { announced: 300 }).slice(0, -100), /announces 7\.84 s and 2\.59 s are there/, 'cut MP3')
+  await refused(Uint8Array.of(0xff, 0xfb, 0x00, 0xc4, ...new Uint8Array(900)), /free format/, 'free format')
+  for (const name of ['flac', 'ogg', 'opus'] as const) {
+    const bytes = new Uint8Array(Buffer.from(golden.files[name]!, 'base64'))
+    await refused(spoilt(bytes, 0.7, 0.95), partly, `junk in ${name}`)
+  }
+  const flac = new Uint8Array(Buffer.from(golden.files.flac!, 'base64'))
+  flac.fill(0, 22, 26) // a FLAC file of a pipe does not know its length
+  flac[21]! &= 0xf0
+  assert.equal((await readSound(flac)).samples.length, 4000, 'without a length')
+  await refused(spoilt(flac, 0.7, 0.95), partly, 'junk in a FLAC without a length')
+})
+
+test('an MP3 as programs write it is read, with a word where a little is missing', async () => {
+  const read = async (bytes: Uint8Array) => {
+    const { samples, rate, notes = [] } = await readSound(bytes)
+    return { seconds: samples.length / rate, notes: notes.join('; ') }
+  }
+  const frames = 200
+  const seconds = (frames * 1152) / 44_100
+  const id3 = join(Buffer.from('ID3\x04\0\0\0\0\x08\0', 'latin1'), noise(1024))
+  const tag = new Uint8Array(128)
+  tag.set(Buffer.from('TAGname'))
+  const mp3 = silentMp3(frames)
+  const cases: [string, Uint8Array, RegExp][] = [
+    ['plain', mp3, /^$/],
+    ['tags at both ends', join(id3, mp3, tag), /^$/],
+    ['padding', join(mp3, new Uint8Array(2048)), /^$/],
+    ['the right count', silentMp3(frames, { announced: frames }), /^$/],
+    [
+      'a count that is too high',
+      silentMp3(frames, { announced: 900 }),
+      /^its header announces 23\.51 s and it has 5\.22 s/,
+    ],
+    ['a last frame that is cut off', mp3.slice(0, -100), /^its last frame is cut off/],
+    ['a little junk', join(mp3.slice(0, 41_700), noise(500), mp3.slice(41_700)), /^500 B of it, from byte 41700 on/],
+  ]
+  for (const [what, bytes, expected] of cases) {
+    const found = await read(bytes)
+    assert.ok(Math.abs(found.seconds - seconds) < 0.1, `${what}: ${found.seconds} s, expected ${seconds}`)
+    assert.match(found.notes, expected, what)
+  }
+})

@@ -18,7 +18,8 @@ import {
   take,
   toLogits,
 } from '../../src/train/metrics.ts'
-import { sampleLosses } from '../../src/train/paired-losses.ts'
+import { meanOf, sampleLosses } from '../../src/train/paired-losses.ts'
+import { meanByPart, onceByPart } from '../../src/train/pooled.ts'
 
 type Calibration = { bins: number; rows: [number, number, number][]; ece: number; mce: number }
 type Case = {
@@ -247,4 +248,56 @@ test('two classes are computed as any number of classes, to the same bits', () =
   // A third class whose share is 0 adds 0 to every sum.
   const three = Array.from({ length: 900 }, (_, i) => (i % 3 === 2 ? -1e6 : logits[2 * Math.floor(i / 3) + (i % 3)]!))
   assert.deepEqual(fitTemperature(logits, targets, 2, { prior }), fitTemperature(three, targets, 3, { prior }))
+})
+
+/** Windows of recordings: half of a recording's windows show its class, the others show nothing. */
+function windows(task: 'single' | 'multi', recordings: number, classes = 3) {
+  const random = rng(7)
+  const [logits, targets, parts] = [[] as number[], [] as number[], [] as number[]]
+  for (let r = 0; r < recordings; r++) {
+    const real = Math.floor(random.uniform() * classes)
+    const said = random.uniform() < 0.2 ? Math.floor(random.uniform() * classes) : real
+    for (let w = 0; w < 1 + (r % 6); w++) {
+      const shows = w % 2 === 0
+      for (let c = 0; c < classes; c++)
+        logits.push((shows && c === said ? 6 : 0) + 2 * random.uniform() - (task === 'multi' ? 3 : 0))
+      if (task === 'single') targets.push(real)
+      else for (let c = 0; c < classes; c++) targets.push(c === real ? 1 : 0)
+      parts.push(r)
+    }
+  }
+  return { logits, targets: Float64Array.from(targets), parts: Uint32Array.from(parts), classes }
+}
+
+test('with parts the temperature is the best one for the mean of their probabilities; with one part each, the usual one', () => {
+  for (const task of ['single', 'multi'] as const) {
+    const { logits, targets, parts, classes } = windows(task, 400)
+    const width = task === 'single' ? 1 : classes
+    const answers = onceByPart(targets, parts, width)
+    const lossAt = (t: number) =>
+      meanOf(
+        sampleLosses(meanByPart(applyTemperature(logits, classes, t, { task }), parts, classes), answers, classes, {
+          task,
+        }),
+      )
+    const found = fitTemperature(logits, targets, classes, { task, parts })
+    close(found.after, lossAt(found.temperature), `${task}, the loss that is reported`)
+    close(found.before, lossAt(1), `${task}, the loss before`)
+    for (let log = Math.log(0.1); log <= Math.log(10); log += 0.01)
+      assert.ok(
+        found.after <= lossAt(Math.exp(log)) + 1e-7,
+        `${task}: ${found.after} at ${found.temperature}, but ${lossAt(Math.exp(log))} at ${Math.exp(log)}`,
+      )
+    const ofRows = fitTemperature(logits, targets, classes, { task })
+    assert.ok(found.after < lossAt(ofRows.temperature) - 1e-3, `${task}: no better than the one of rows`)
+    const prior = { temperature: 1.2, deviation: 0.4 }
+    const each = Uint32Array.from(parts, (_, i) => i)
+    for (const how of [{ task }, { task, prior }])
+      close(
+        fitTemperature(logits, targets, classes, { ...how, parts: each }).temperature,
+        fitTemperature(logits, targets, classes, how).temperature,
+        `${task}, one part each`,
+        1e-4,
+      )
+  }
 })

@@ -26,8 +26,9 @@ test('the prediction of a sample is the mean of its rows, and metrics count samp
   const found = pooled(rows, { parts: Uint32Array.of(0, 0, 0, 1) }, objective('single', ['a', 'b']))
   near(found.probabilities, [1.75 / 3, 1.25 / 3, 0.2, 0.8])
   assert.deepEqual(found.targets, Int32Array.of(0, 1))
-  near(found.losses, [0.6, 0.2])
-  near([found.loss, found.metrics.accuracy!, found.score, found.accuracy], [0.4, 1, 1, 1])
+  near(found.losses, [-Math.log(1.75 / 3), -Math.log(0.8)])
+  near([found.metrics.accuracy!, found.score, found.accuracy], [1, 1, 1])
+  near([found.loss], [-(Math.log(1.75 / 3) + Math.log(0.8)) / 2])
 })
 
 test('several labels have a row of targets for each sample; parts need not lie together', () => {
@@ -35,7 +36,7 @@ test('several labels have a row of targets for each sample; parts need not lie t
   const found = pooled(rows, { parts: Uint32Array.of(0, 1, 0) }, objective('multi', ['a', 'b']))
   near(found.probabilities, [0.5, 0.3, 0.6, 0.6])
   near(found.targets, [1, 0, 0, 1])
-  near(found.losses, [2, 2])
+  near(found.losses, [-(Math.log(0.5) + Math.log(0.7)) / 2, -(Math.log(0.4) + Math.log(0.6)) / 2])
 })
 
 test('numbers stay in double precision', () => {
@@ -51,4 +52,9 @@ test('numbers stay in double precision', () => {
 test('without parts nothing changes', () => {
   const rows = evaluation([0.5, 0.5], Int32Array.of(0), [0.7])
   assert.equal(pooled(rows, {}, objective('single', ['a', 'b'])), rows)
+})
+
+test('the loss of a sample is that of its mean prediction, not the mean of the losses of its rows', () => {
+  const rows = evaluation([0.9, 0.1, 0.5, 0.5], Int32Array.of(0, 0), [-Math.log(0.9), -Math.log(0.5)])
+  near(pooled(rows, { parts: Uint32Array.of(0, 0) }, objective('single', ['a', 'b'])).losses, [-Math.log(0.7)])
 })

@@ -48,7 +48,8 @@ interface Wording {
 export const usualTemperature: TemperaturePrior = { temperature: Math.exp(0.2), deviation: 0.4 }
 
 /** One temperature for softmax or sigmoids, fitted on held-out samples, few or many; 1 for regression. `prior`: what is
- *  known beforehand. `parts`: of samples with several rows; the curves count samples, the temperature is fitted on rows. */
+ *  known beforehand. `parts`: of samples with several rows; curves and temperature are those of the mean over
+ *  them, which is what is told for a sample. */
 export function calibrate(
   narrator: Pick<Narrator, 'choice'>,
   { task, classes }: Meaning,
@@ -67,12 +68,12 @@ export function calibrate(
     return { bins, ece }
   }
   const before = curve(probabilities)
-  const { temperature } = fitTemperature(logits, targets, classes.length, { task, prior })
+  const { temperature } = fitTemperature(logits, targets, classes.length, { task, prior, parts })
   const after = curve(applyTemperature(logits, classes.length, temperature, { task }))
   narrator.choice(
     `${of}temperature`,
     temperature.toFixed(3),
-    `fits ${on} and the usual ${prior.temperature.toFixed(2)} best; expected calibration error ${before.ece.toFixed(3)} before, ${after.ece.toFixed(3)} after`,
+    `fits ${on}${parts ? ', each with the mean of its parts,' : ''} and the usual ${prior.temperature.toFixed(2)} best; expected calibration error ${before.ece.toFixed(3)} before, ${after.ece.toFixed(3)} after`,
   )
   return { temperature, calibration: { before, after, temperature } }
 }

@@ -6,7 +6,7 @@ import { Learner } from '../../train/learner.ts'
 import { toLogits } from '../../train/metrics.ts'
 import { said } from '../../train/objective.ts'
 import { meanOf, pairedDifference, sampleLosses } from '../../train/paired-losses.ts'
-import { meanByPart } from '../../train/pooled.ts'
+import { meanByPart, type Parts } from '../../train/pooled.ts'
 import { saveModel } from '../../train/saved-model.ts'
 import { prepare } from '../prepare/prepare.ts'
 import type { Prepared } from '../prepare/prepared.ts'
@@ -90,7 +90,7 @@ async function averaged(prepared: Prepared, context: Context, weights: readonly 
   })
   const validate = async (refitted: boolean) => {
     const evaluation = await learn.validate(undefined, { signal })
-    return { evaluation, refitted, losses: meanByPart(lossesOf(prepared, evaluation), learn.valid?.parts) }
+    return { evaluation, refitted, losses: lossesOf(prepared, evaluation, learn.valid?.parts) }
   }
   await averageOf(prepared, context, weights)
   const plain = await validate(false)
@@ -116,9 +116,11 @@ function lossesOf(
     logits,
     losses = new Float32Array(),
   }: Pick<Evaluation, 'probabilities' | 'targets'> & Partial<Pick<Evaluation, 'logits' | 'losses'>>,
+  parts?: Parts,
 ): Float64Array {
   const { task, names, scale } = objective
-  if (task === 'regression') return sampleLosses(probabilities, targets, names.length, { task, scale: scale?.std })
+  if (task === 'regression')
+    return meanByPart(sampleLosses(probabilities, targets, names.length, { task, scale: scale?.std }), parts)
   const known = logits ?? Float32Array.from(toLogits(probabilities, { task }))
-  return calibratedLosses(objective, { logits: known, losses, targets })
+  return calibratedLosses(objective, { logits: known, losses, targets }, parts)
 }

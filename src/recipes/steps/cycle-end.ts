@@ -5,7 +5,6 @@ import { computeFeatures } from '../../train/features.ts'
 import type { Learner } from '../../train/learner.ts'
 import { said } from '../../train/objective.ts'
 import { meanOf, type PairedDifference, pairedDifference } from '../../train/paired-losses.ts'
-import { meanByPart } from '../../train/pooled.ts'
 import { dropSnapshot, type Snapshot, snapshotOf } from '../../train/snapshot.ts'
 import type { Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
@@ -56,7 +55,7 @@ export async function judgeCycle(
     const at = async (share: number) => {
       mix(net.net.stateDict(), start, state, share)
       const evaluation = await learn.validate(undefined, { signal })
-      const losses = meanByPart(calibratedLosses(objective, evaluation), learn.valid?.parts)
+      const losses = calibratedLosses(objective, evaluation, learn.valid?.parts)
       return { point: { share, calibrated: meanOf(losses), ...validated(evaluation) }, evaluation, losses }
     }
     const tried: Awaited<ReturnType<typeof at>>[] = []

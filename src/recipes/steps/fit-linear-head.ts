@@ -7,7 +7,7 @@ import { type LinearModel, logisticPath, sigmoidPath } from '../../train/linear/
 import { ridgePath } from '../../train/linear/ridge.ts'
 import type { Network } from '../../train/network.ts'
 import { type Objective, said, type Targets } from '../../train/objective.ts'
-import { meanByPart } from '../../train/pooled.ts'
+import { pooled } from '../../train/pooled.ts'
 import type { LabelledSource } from '../../train/source.ts'
 import type { Session } from '../run/session.ts'
 import { asGood, isBetter, type Validated, validated } from './best-weights.ts'
@@ -77,7 +77,7 @@ export async function headOptimum(
     tried.push({
       l2: l2s[tried.length]!,
       ...validated(evaluation),
-      losses: meanByPart(evaluation.losses, learn.valid?.parts),
+      losses: pooled(evaluation, learn.valid ?? {}, objective).losses,
       ...learn.snapshot(),
     })
     const searched = tried.length === l2s.length || (!chosen && overfits(tried))

@@ -6,6 +6,7 @@ import { keep, noGrad, scope } from '../../torch/index.ts'
 import { ensemble } from '../../train/ensemble.ts'
 import { Learner } from '../../train/learner.ts'
 import { labelScores, said } from '../../train/objective.ts'
+import { meanByPart, onceByPart } from '../../train/pooled.ts'
 import { type ModelCard, saveModel } from '../../train/saved-model.ts'
 import { recomputeBatchNorm } from '../../train/swa.ts'
 import { readWeights } from '../../weights/index.ts'
@@ -115,7 +116,11 @@ async function saveEnsemble(
   const how = { classes, objective, batchSize, seed, precision, ranks: session.ranks }
   const learn = new Learner(net, { train: source('train'), ...how })
   const outputs = await ensemble(net, paths, async () => (await learn.validate(valid, { signal })).probabilities)
-  const held = { probabilities: outputs, targets: valid.targets }
+  // Of samples, as `predict` tells them, where rows are parts of samples.
+  const held = {
+    probabilities: meanByPart(outputs, valid.parts, classes.length),
+    targets: onceByPart(valid.targets, valid.parts, task === 'single' ? 1 : classes.length),
+  }
   const { probabilities, temperature, thresholds } = decideTogether(session, { task, classes, seed }, held, {
     metric: options.thresholdFor,
     of: 'ensemble ',

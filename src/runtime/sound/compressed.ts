@@ -1,6 +1,5 @@
 import { AnnealError, DataError } from '../../base/errors.ts'
 import { bytes as asBytes } from '../../base/format.ts'
-import { announcedFrames, oggIsWhole } from './cut-off.ts'
 import type { ByteReader, Opened } from './format.ts'
 import type { SoundFormat } from './formats.ts'
 
@@ -47,19 +46,29 @@ export class MissingDecoder extends DataError {}
 
 /** Bytes that are given to a decoder at a time, and the most that fit into memory for a format that needs all. */
 const [step, most] = [1 << 18, 1 << 30]
+/** The most seconds of a format that is decoded in memory at once. */
+const longest = 2 * 3600
 
-/** Opens a compressed recording with the package audio-decode. The first piece is decoded at once: it tells the rate. */
-export async function openCompressed(reader: ByteReader, { name, decoder, whole }: SoundFormat): Promise<Opened> {
+/** Opens a compressed recording with the package audio-decode. The first piece is decoded at once: it tells the rate.
+ *  `seconds`: how long it is by its header. */
+export async function openCompressed(
+  reader: ByteReader,
+  { name, decoder, whole }: SoundFormat,
+  { seconds }: { seconds?: number | undefined } = {},
+): Promise<Opened> {
   if (whole && reader.size > most)
     throw new DataError(
       `it has ${asBytes(reader.size)}, and a ${name} file is read up to ${asBytes(most)}; convert it to WAVE or FLAC`,
+    )
+  if (whole && seconds !== undefined && seconds > longest)
+    throw new DataError(
+      `it lasts ${(seconds / 3600).toFixed(1)} h, and a ${name} file is decoded in memory at once, up to ${longest / 3600} h; cut it into parts, or convert it to WAVE, FLAC or MP3`,
     )
   const decode = (await library(name))[decoder!]
   if (!decode)
     throw new DataError(
       `the installed ${packageName} can't read ${name}; update it (npm install ${packageName}@latest)`,
     )
-  if (!oggIsWhole(reader, name)) throw new DataError('it is cut off: its last page is not there whole; copy it again')
   const pieces = decode(read(reader, whole ? reader.size : step))[Symbol.asyncIterator]()
   const next = async (): Promise<Piece | undefined> => {
     try {
@@ -74,24 +83,17 @@ export async function openCompressed(reader: ByteReader, { name, decoder, whole 
   }
   const first = await next()
   if (!first) throw new DataError(`it holds no sound, or it is damaged (${name}, ${asBytes(reader.size)})`)
-  const total = announcedFrames(reader, name)
   const { sampleRate: rate, channelData } = first
   return {
     rate,
     channels: channelData.length,
     encoding: name,
     async *chunks() {
-      let count = 0
       for (let piece: Piece | undefined = first; piece; piece = await next()) {
         if (piece.sampleRate !== rate)
           throw new DataError(`its rate changes from ${rate} to ${piece.sampleRate} Hz in the middle; it is damaged`)
-        count += piece.channelData[0]!.length
         yield piece.channelData
       }
-      if (total !== undefined && count < total)
-        throw new DataError(
-          `it is cut off: its header announces ${(total / rate).toFixed(2)} s and ${(count / rate).toFixed(2)} s could be decoded; copy it again`,
-        )
     },
   }
 }

@@ -14,6 +14,8 @@ export interface Opened {
   encoding: string
   /** How many samples each channel has, if the header says it. */
   frames?: number
+  /** What is wrong with it that does not matter much; complete once all samples are read. */
+  notes?: readonly string[]
   /** The samples in pieces, one array for each channel, full scale from -1 to 1. */
   chunks(): AsyncIterable<readonly Float32Array[]>
 }

@@ -17,6 +17,8 @@ export interface Heard {
   clipped: number
   /** Samples that are not numbers (NaN, infinite): they became 0. */
   missing: number
+  /** What could not be read of it, where that is little. */
+  notes?: readonly string[]
 }
 
 /** Bytes in memory as a reader. */
@@ -62,8 +64,20 @@ export async function* monoFrom(
   yield by.end()
   const values = frames * channels
   const rms = Math.sqrt(squares / values)
-  return { rate: opened.rate, channels, encoding, frames, peak, rms, clipped: full / values, missing }
+  return {
+    rate: opened.rate,
+    channels,
+    encoding,
+    frames,
+    peak,
+    rms,
+    clipped: full / values,
+    missing,
+    ...noted(opened.notes),
+  }
 }
+
+const noted = (notes: readonly string[] = []) => (notes.length > 0 ? { notes } : {})
 
 const noNumbers = (missing: number, all: number) =>
   new DataError(
@@ -71,11 +85,13 @@ const noNumbers = (missing: number, all: number) =>
   )
 
 /** The pieces of a recording that is predicted. Throws at its end if values are no numbers: training counts them and takes 0, but an
- *  answer would be one to another sound. */
+ *  answer would be one to another sound. `noted` hears what could not be read of it, where that is little. */
 export async function* onlyNumbers(
   pieces: AsyncGenerator<Float32Array, Heard>,
+  noted: (note: string) => void = () => {},
 ): AsyncGenerator<Float32Array, undefined> {
-  const { missing, frames, channels } = yield* pieces
+  const { missing, frames, channels, notes = [] } = yield* pieces
+  for (const note of notes) noted(note)
   if (missing > 0) throw noNumbers(missing, frames * channels)
 }
 

@@ -4,9 +4,14 @@ import { bytesNeeded, describeSound, formatOf, type SoundFormat } from './format
 import { bytesReader, monoFrom, onlyNumbers } from './mono.ts'
 import { joined } from './resample.ts'
 import { openWav } from './wav.ts'
+import { openWhole } from './whole.ts'
 
 /** Opens a recording that is no WAVE file, as this host can. */
-export type OpenOther = (reader: ByteReader, format: SoundFormat) => Promise<Opened>
+export type OpenOther = (
+  reader: ByteReader,
+  format: SoundFormat,
+  known: { seconds?: number | undefined },
+) => Promise<Opened>
 
 /** A recording that is longer than what is taken. */
 export class TooLong extends DataError {}
@@ -26,7 +31,7 @@ export async function readSamples(
   const reader = bytesReader(bytes)
   const format = formatOf(bytes.subarray(0, bytesNeeded))
   if (!format) throw new DataError(describeSound(bytes.subarray(0, bytesNeeded)))
-  const opened = format.decoder ? await open(reader, format) : openWav(reader)
+  const opened = format.decoder ? await openWhole(reader, format, open) : openWav(reader)
   if (opened.frames !== undefined && opened.frames > seconds * opened.rate)
     throw tooLong(seconds, opened.frames / opened.rate)
   const pieces: Float32Array[] = []

@@ -12,7 +12,7 @@ import { fileReader, readMono } from '../decode/decode.ts'
 import { openStore, type Row, readIndex, type SoundStore, type StoreIndex } from './store.ts'
 
 /** Changes whenever a file would decode to other samples. */
-const version = 2
+const version = 3
 
 /** A file, and the sha256 of its content. */
 export interface Content extends Place {

@@ -35,8 +35,9 @@ export interface HeardPart {
   scores: Outputs
 }
 
-/** The prediction for a recording: the mean over its windows; `parts` has each window, where there are several. */
-export type SoundPrediction = Prediction & { seconds: number; parts: readonly HeardPart[] }
+/** The prediction for a recording: the mean over its windows; `parts` has each window, where there are several;
+ *  `notes` what could not be read of it, where that is little. */
+export type SoundPrediction = Prediction & { seconds: number; parts: readonly HeardPart[]; notes?: readonly string[] }
 
 /** A classifier of sounds that a run kept. */
 export interface SoundClassifier {
@@ -196,6 +197,7 @@ async function predictOne(
   const classes = card.classes.length
   const means: Outputs[] = []
   const parts: HeardPart[] = []
+  const notes = new Set<string>()
   for (const [m, member] of model.members.entries()) {
     const own = member.card.preprocessing
     const sum = new Float64Array(classes)
@@ -213,7 +215,7 @@ async function predictOne(
       }
     }
     let batch: Window[] = []
-    for await (const window of windowsOf(input, own, name)) {
+    for await (const window of windowsOf(input, own, name, note => notes.add(note))) {
       signal?.throwIfAborted()
       batch.push(window)
       if (batch.length < how.batchSize) continue
@@ -227,7 +229,12 @@ async function predictOne(
   // The one window of a recording that is a little longer lies in its middle.
   const last = parts.at(-1)!
   const seconds = parts.length === 1 ? last.to + last.from : last.to
-  return { ...predictionOf({ file: name, index, scores }, card), seconds, parts }
+  return {
+    ...predictionOf({ file: name, index, scores }, card),
+    seconds,
+    parts,
+    ...(notes.size > 0 ? { notes: [...notes] } : {}),
+  }
 }
 
 /** The outputs of all members as one. */

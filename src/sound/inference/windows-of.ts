@@ -20,6 +20,7 @@ export async function* windowsOf(
   input: SoundInput,
   { rate, samples: size }: { rate: number; samples: number },
   name = nameOf(input),
+  noted?: (note: string) => void,
 ): AsyncGenerator<Window> {
   const hop = hopOf(size)
   let kept = new Float32Array(0) // samples from `at` on
@@ -29,7 +30,7 @@ export async function* windowsOf(
     return { from, samples: windowOf((f, count) => kept.subarray(f - at, f - at + count), from, window) }
   }
   try {
-    for await (const piece of piecesOf(input, rate)) {
+    for await (const piece of piecesOf(input, rate, noted)) {
       const all = new Float32Array(kept.length + piece.length)
       all.set(kept)
       all.set(piece, kept.length)
@@ -54,11 +55,15 @@ export const nameOf = (input: SoundInput, number?: number): string =>
     ? input
     : `recording${number === undefined ? '' : ` ${number}`} (${input instanceof Uint8Array ? `${input.length} bytes` : `${input?.samples?.length} samples`})`
 
-async function* piecesOf(input: SoundInput, rate: number): AsyncGenerator<Float32Array> {
+async function* piecesOf(
+  input: SoundInput,
+  rate: number,
+  noted?: (note: string) => void,
+): AsyncGenerator<Float32Array> {
   if (typeof input === 'string' || input instanceof Uint8Array) {
     const reader = typeof input === 'string' ? fileReader(input) : bytesReader(input)
     try {
-      yield* onlyNumbers(monoOf(reader, rate))
+      yield* onlyNumbers(monoOf(reader, rate), noted)
     } finally {
       if ('close' in reader) (reader as ReturnType<typeof fileReader>).close()
     }

@@ -1,5 +1,6 @@
 import { TrainingError } from '../../base/errors.ts'
 import { samples } from '../../base/samples.ts'
+import { meanByPart, onceByPart } from '../parts.ts'
 import type { LabelTask } from './calibration.ts'
 import { checkActual, checkMatrices, checkRows } from './check.ts'
 
@@ -32,7 +33,9 @@ export const toLogits = (
  *  `prior` it is the mode of the posterior, so a few pictures move it little, and many pictures give the same T as
  *  without one; it lies between the prior's T and that of the set. Fit it on pictures that the weights were not trained
  *  on. logits (or log-probabilities, see `toLogits`): [N, classes]; targets: [N], or [N, classes] for `multi`, whose
- *  picture counts once, not once per label. */
+ *  picture counts once, not once per label. `parts`: the number of each row's sample, where a sample has several rows
+ *  (the windows of a recording): T then maximises the likelihood of the mean of their probabilities, which is what is
+ *  told for the sample, and samples count once. */
 export function fitTemperature(
   logits: ArrayLike<number>,
   targets: ArrayLike<number>,
@@ -42,7 +45,14 @@ export function fitTemperature(
     least = 0.1,
     most = 10,
     prior,
-  }: { task?: LabelTask; least?: number; most?: number; prior?: TemperaturePrior } = {},
+    parts,
+  }: {
+    task?: LabelTask
+    least?: number
+    most?: number
+    prior?: TemperaturePrior
+    parts?: Uint32Array | undefined
+  } = {},
 ): Temperature {
   if (!(least > 0 && least <= 1 && most >= 1))
     throw new TrainingError(`fitTemperature: got bounds ${least} and ${most}; expected 0 < least ≤ 1 ≤ most`)
@@ -56,6 +66,7 @@ export function fitTemperature(
     throw new TrainingError(
       `fitTemperature: got ${logits[lost]} as logit ${lost % classes} of ${samples.one} ${Math.floor(lost / classes)}; expected finite numbers. toLogits makes them from probabilities.`,
     )
+  if (parts) return fitPooled(pooledLoss(logits, targets, classes, { task, parts }), { least, most, prior })
   const at = task === 'single' ? softmaxLoss(logits, targets, classes) : sigmoidLoss(logits, targets)
   if (prior) {
     const two = task === 'single' && classes === 2
@@ -100,6 +111,70 @@ function posteriorMode(
     else low = middle
   }
   return Math.exp((low + high) / 2)
+}
+
+/** The temperature for the mean over the rows of each sample. That loss is not concave in 1/T, so 65 values of ln T are
+ *  tried, and the best one is made exact by golden section between its neighbours. */
+function fitPooled(
+  { at, samples: count }: { at(beta: number): number; samples: number },
+  { least, most, prior }: { least: number; most: number; prior: TemperaturePrior | undefined },
+): Temperature {
+  const cost = (log: number) =>
+    count * at(Math.exp(-log)) + (prior ? (log - Math.log(prior.temperature)) ** 2 / (2 * prior.deviation ** 2) : 0)
+  const [low, high] = [Math.log(least), Math.log(most)]
+  const step = (high - low) / 64
+  const grid = Array.from({ length: 65 }, (_, i) => low + i * step)
+  const best = grid.reduce((a, log) => (cost(log) < cost(a) ? log : a))
+  let [from, to] = [Math.max(low, best - step), Math.min(high, best + step)]
+  const golden = (Math.sqrt(5) - 1) / 2
+  for (let round = 0; round < 40; round++) {
+    const [a, b] = [to - golden * (to - from), from + golden * (to - from)]
+    if (cost(a) < cost(b)) to = b
+    else from = a
+  }
+  const temperature = Math.exp((from + to) / 2)
+  return { temperature, before: at(1), after: at(1 / temperature) }
+}
+
+/** The mean log loss of samples whose probabilities are the mean over their rows, at β = 1/T. */
+function pooledLoss(
+  logits: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  classes: number,
+  { task, parts }: { task: LabelTask; parts: Uint32Array },
+): { at(beta: number): number; samples: number } {
+  const rows = Float64Array.from(logits)
+  const answers = onceByPart(Float64Array.from(targets), parts, task === 'single' ? 1 : classes)
+  const count = answers.length / (task === 'single' ? 1 : classes)
+  const log = (p: number) => Math.log(Math.max(p, Number.MIN_VALUE))
+  return {
+    samples: count,
+    at(beta) {
+      // For one of two labels both sides are averaged: 1 - p of a mean loses all digits where p is near 1.
+      const told = meanByPart(activated(rows, classes, { task, beta }), parts, classes)
+      if (task === 'single') return -answers.reduce((sum, y, i) => sum + log(told[i * classes + y]!), 0) / count
+      const not = meanByPart(activated(rows, classes, { task, beta: -beta }), parts, classes)
+      return -answers.reduce((sum, y, i) => sum + y * log(told[i]!) + (1 - y) * log(not[i]!), 0) / answers.length
+    },
+  }
+}
+
+/** Softmax by rows, or sigmoids, of β · logits, in double precision. */
+function activated(
+  logits: Float64Array,
+  classes: number,
+  { task, beta }: { task: LabelTask; beta: number },
+): Float64Array {
+  if (task === 'multi') return logits.map(z => sigmoid(beta * z))
+  const out = new Float64Array(logits.length)
+  for (let i = 0; i < out.length; i += classes) {
+    let top = Number.NEGATIVE_INFINITY
+    for (let c = 0; c < classes; c++) top = Math.max(top, beta * logits[i + c]!)
+    let total = 0
+    for (let c = 0; c < classes; c++) total += out[i + c] = Math.exp(beta * logits[i + c]! - top)
+    for (let c = 0; c < classes; c++) out[i + c]! /= total
+  }
+  return out
 }
 
 /** Probabilities at a temperature: softmax(logits / T) by rows, or for `multi` sigmoid(logits / T).
