@@ -11,7 +11,7 @@ const set = {
   precision: 'float32',
   optimizer: 'sgd',
   dropout: 0,
-  bnFreeze: true,
+  syncBn: true,
 } as const
 const weightDecay = process.env.OTHER_DECAY && rank === '1' ? 0.02 : 0.01
 const learn = await learner(folder, 'squeezenet1_1', { ...set, weightDecay })
