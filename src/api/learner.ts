@@ -1,16 +1,19 @@
 import { existsSync } from 'node:fs'
 import { OptionError } from '../base/errors.ts'
 import type { Options } from '../base/option-table.ts'
-import { type Report, streamReport } from '../base/progress.ts'
+import { type Report, silent, streamReport } from '../base/progress.ts'
 import type { Narrator, Progress } from '../domain/index.ts'
 import { chooseModel, type ImageModel, type ModelName, type NetworkFunction } from '../models/index.ts'
-import { refuseRanks } from '../ranks/environment.ts'
+import { readEnvironment } from '../ranks/environment.ts'
+import { programRanks } from '../ranks/program.ts'
+import type { Ranks } from '../ranks/ranks.ts'
 import { keepsStatistics } from '../recipes/options.ts'
 import { checkDevice, usualDevice } from '../recipes/prepare/device.ts'
 import { prepare } from '../recipes/prepare/prepare.ts'
 import type { Prepared as AnyPrepared } from '../recipes/prepare/prepared.ts'
 import { explain } from '../recipes/results/interpretation.ts'
 import { modelCard } from '../recipes/results/model-card.ts'
+import { refuseOther, sameSettings } from '../recipes/run/over-ranks.ts'
 import type { Interpretation } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { keepMemory } from '../torch/index.ts'
@@ -55,13 +58,13 @@ export interface ImageLearnerOptions
  *  `auto`, which is `resnet34` if its weights are here or can be downloaded, else `tf_efficientnet_lite0`; or your own
  *  function that makes a network (`imageModel`) for the given number of channels, and leaves out the
  *  classifier if `classes` is 0. Your own network begins unfrozen, unless `weights` names a file for it, or
- *  `pretrained: true` says that your function loads weights itself. */
+ *  `pretrained: true` says that your function loads weights itself. Started by a launcher (docs/ranks.md), the processes
+ *  train one net together: each calls the same methods in the same order. */
 export async function learner(
   dir: string,
   model: ModelName | 'auto' | NetworkFunction = 'auto',
   { progress = () => {}, report = streamReport(process.stderr), signal, ...given }: ImageLearnerOptions = {},
 ): Promise<ImageLearner> {
-  refuseRanks('learner() trains')
   const isOwn = typeof model === 'function'
   const options = isOwn ? { ...given, pretrained: given.pretrained ?? given.weights !== undefined } : given
   const { loss, optimizer, callbacks, metrics, batchTransforms, ...rest } = options
@@ -71,43 +74,75 @@ export async function learner(
     ...(typeof optimizer === 'function' ? {} : { optimizer }),
   }
   checkOptions(asked, 'learner', ['callbacks', 'metrics', 'batchTransforms', 'progress', 'report', 'signal'])
+  if (readEnvironment()) refuseOther(asked.device ?? usualDevice())
   if (existsSync(dir)) await setUpOnce(report)
   checkDevice(asked.device ?? usualDevice(), asked.precision)
   keepMemory()
-  // A program gets the same net each time, at once: the comparison of nets takes seconds, and belongs to a run's log.
-  const { pretrained = true, weights } = asked
-  const name = isOwn ? undefined : await chooseModel(model, { report, pretrained: pretrained && weights === undefined })
-  const nobody: Narrator = { once: async (_, fn) => fn(), choice() {}, emit() {} }
-  const learn = make(
-    await prepare(isOwn ? imagesFor(model) : images, dir, {
+  const ranks = await programRanks({ report, signal })
+  const own = ranks.isFirst ? { report, progress } : { report: silent, progress: () => {} }
+  return together(ranks, async () => {
+    await sameSettings(ranks, { model: isOwn ? 'your own function' : model, ...asked })
+    const once = onceIn(ranks)
+    // A program gets the same net each time, at once: the comparison of nets takes seconds, and belongs to a run's log.
+    const { pretrained = true, weights } = asked
+    const choose = (name: ModelName | 'auto') =>
+      once('auto', () => chooseModel(name, { report, pretrained: pretrained && weights === undefined }))
+    const name = isOwn ? undefined : await choose(model)
+    const nobody: Narrator = { once, choice() {}, emit() {} }
+    const prepared = await prepare(isOwn ? imagesFor(model) : images, dir, {
       narrator: nobody,
       options: { ...asked, ...(name === undefined ? {} : { model: name }) },
-      report,
-      progress,
+      ...own,
       signal,
-    }),
-    options,
-  )
-  if (!isOwn || options.pretrained) learn.freeze()
-  learn.seed()
-  return learn
+    })
+    const { net } = prepared.net
+    ranks.compare('pictures, labels or split', prepared.data.fingerprint)
+    ranks.compare('layers', JSON.stringify([...net.stateDict()].map(([name, { shape }]) => [name, shape])))
+    ranks.copyFirst(net.stateDict().values()) // your own function may draw other weights in each process
+    const learn = make(prepared, options, ranks)
+    if (!isOwn || options.pretrained) learn.freeze()
+    learn.seed()
+    return learn
+  })
 }
 
-let make: (prepared: Prepared, options: ImageLearnerOptions) => ImageLearner
+/** Counts the learners of this program: what one decides does not hold for the next. */
+let learners = 0
+
+/** Runs the steps that one rank decides for all: `once` of a learner. */
+function onceIn(ranks: Ranks): Narrator['once'] {
+  const number = ++learners
+  return (name, fn) => ranks.onceFromFirst(`learner ${number}/${name}`, fn)
+}
+
+/** Runs what all ranks do together. Where another rank has ended, the error says so. */
+async function together<T>(ranks: Ranks, work: () => Promise<T>): Promise<T> {
+  if (ranks.hasLeft)
+    throw new OptionError(
+      'this learner trained over ranks, and its group has ended: a run (trainFolder, resumeRun, evaluateFolder) in the same program has a group of its own. Make another learner with learner().',
+    )
+  try {
+    return await work()
+  } catch (error) {
+    throw ranks.explained(error)
+  }
+}
+
+let make: (prepared: Prepared, options: ImageLearnerOptions, ranks: Ranks) => ImageLearner
 
 /** A `Learner` for pictures: it also predicts files, interprets its results, and saves all that prediction needs. */
 export class ImageLearner extends Learner {
   /** The network with its body, as `gradCam` and `layerFeatures` take it. */
   declare readonly network: Network<ImageModel>
   static {
-    make = (prepared, options) => new ImageLearner(prepared, options)
+    make = (prepared, options, ranks) => new ImageLearner(prepared, options, ranks)
   }
 
   readonly #prepared: Prepared
   readonly #given: ImageLearnerOptions
   #isDisposed = false
 
-  private constructor(prepared: Prepared, options: ImageLearnerOptions) {
+  private constructor(prepared: Prepared, options: ImageLearnerOptions, ranks: Ranks) {
     const { net, objective, batchSize, seed, precision, source, classWeights, sampleWeights } = prepared
     const { optimizer, weightDecay, labelSmoothing, callbacks, gradClip, averageSteps, metrics, batchTransforms } =
       options
@@ -125,6 +160,9 @@ export class ImageLearner extends Learner {
       precision,
       classWeights,
       sampleWeights,
+      ranks,
+      gradientType: options.gradients,
+      syncBn: options.syncBn,
       ...set,
     })
     this.#prepared = prepared
@@ -143,7 +181,7 @@ export class ImageLearner extends Learner {
   /** Learning rate finder: raises the rate after each batch and records the loss, then restores the learner. */
   async lrFind(options?: FindOptions): Promise<RateFinding> {
     this.#checkOpen()
-    return lrFind(this, options)
+    return together(this.ranks, () => lrFind(this, options))
   }
 
   /** fastai's fine_tune, in two cycles: `freezeEpochs` epochs of the head alone, then `epochs` epochs of the whole net
@@ -201,11 +239,15 @@ export class ImageLearner extends Learner {
   }
   override async fit(cycles: number, options?: FitOptions): Promise<EpochInfo[]> {
     this.#checkOpen()
-    return super.fit(cycles, options)
+    return together(this.ranks, async () => {
+      const history = await super.fit(cycles, options)
+      this.ranks.compareTensors('weights after fit()', this.network.net.stateDict())
+      return history
+    })
   }
   override async validate(...given: Parameters<Learner['validate']>): ReturnType<Learner['validate']> {
     this.#checkOpen()
-    return super.validate(...given)
+    return together(this.ranks, () => super.validate(...given))
   }
 
   /** Interprets the results on the validation pictures: confusion matrix, scores per class, pictures to look at. */
@@ -214,11 +256,13 @@ export class ImageLearner extends Learner {
     return explain(this.#prepared, { whole, rows: whole })
   }
 
-  /** Writes `PATH.safetensors` and `PATH.json`: all that `loadClassifier` needs. */
+  /** Writes `PATH.safetensors` and `PATH.json`: all that `loadClassifier` needs. Of several ranks the first one writes
+   *  them; the others wait for it. */
   async save(path: string): Promise<void> {
     const { metrics, loss } = await this.validate()
     const card = this.#card({ ...metrics, loss, epoch: this.epoch })
-    saveModel(path.replace(/\.safetensors$/, ''), this.#prepared.net.net.stateDict(), card)
+    const write = () => saveModel(path.replace(/\.safetensors$/, ''), this.#prepared.net.net.stateDict(), card)
+    await together(this.ranks, () => this.ranks.fromFirst('saved', write))
   }
   #card(metrics: ModelCard['metrics']): ModelCard {
     return modelCard(this.#prepared, this.#given, metrics) as ModelCard

@@ -1,5 +1,5 @@
 import { checkTable, type OptionTable } from '../base/option-table.ts'
-import { refuseRanks } from '../ranks/environment.ts'
+import { onFirst } from '../recipes/run/over-ranks.ts'
 import type { RunResult } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { type TableOptions, type TableReadOptions, tableCalls } from '../tabular/options.ts'
@@ -34,13 +34,18 @@ export function embedderOf({
 }
 
 /** Trains a model on the rows of a table, and writes the run into a folder. `source`: a CSV, TSV, JSON lines, Parquet,
- *  SQLite or DuckDB file, or a pattern of files. `options.target` names the column to predict. */
+ *  SQLite or DuckDB file, or a pattern of files. `options.target` names the column to predict. Of several ranks the first one
+ *  trains; the others wait, and return its result. */
 export async function trainTable(source: string, options: TableOptions, hooks: TableHooks = {}): Promise<RunResult> {
   check('trainTable', options, [])
-  refuseRanks('tables train')
   await setUpOnce(hooks.report)
-  const run = await import('../tabular/run/train.ts')
-  return run.trainTable(source, options, { ...hooks, embedder: embedderOf(hooks) })
+  const { report, signal } = hooks
+  const settings = { 'the kind of data': 'tables', ...options }
+  return onFirst({ says: 'training on a table', settings, report, signal }, async signal => {
+    const run = await import('../tabular/run/train.ts')
+    const own = { ...hooks, ...(signal ? { signal } : {}) }
+    return run.trainTable(source, options, { ...own, embedder: embedderOf(own) })
+  })
 }
 
 /** Evaluates a run on the rows of a table that have a target, with its saved encoding, temperature and threshold. */
@@ -50,11 +55,14 @@ export async function evaluateTable(
   options: TableReadOptions & ReadingHooks = {},
 ): Promise<EvaluatedTable> {
   check('evaluateTable', options)
-  refuseRanks('tables are evaluated')
   await setUpOnce(options.report)
-  return (await import('../tabular/run/evaluate.ts')).evaluateTable(run, source, {
-    ...options,
-    embedder: embedderOf(options),
+  const { report, signal } = options
+  return onFirst({ says: 'evaluating a table', settings: {}, report, signal }, async signal => {
+    const own = { ...options, ...(signal ? { signal } : {}) }
+    return (await import('../tabular/run/evaluate.ts')).evaluateTable(run, source, {
+      ...own,
+      embedder: embedderOf(own),
+    })
   })
 }
 

@@ -1,5 +1,8 @@
 import { existsSync } from 'node:fs'
+import { readEnvironment } from '../ranks/environment.ts'
+import { programRanks } from '../ranks/program.ts'
 import { type ResumeHooks, resume, type TrainHooks, train } from '../recipes/index.ts'
+import { onFirst } from '../recipes/run/over-ranks.ts'
 import { domainOf, type RunResult, readConfig } from '../runs/index.ts'
 import { setUpOnce } from '../setup/index.ts'
 import { checkOptions } from './check-options.ts'
@@ -28,11 +31,18 @@ export async function trainFolder(
  *  the same as those of an uninterrupted run. Data that have moved are recognised by their content. */
 export async function resumeRun(dir: string, hooks: ResumeHooks = {}): Promise<RunResult> {
   const config = readConfig(dir)
-  if (config) await setUpOnce(hooks.report)
-  if (config && domainOf(config) === 'tables') {
+  const { report, signal } = hooks
+  if (config || readEnvironment()) await setUpOnce(report)
+  // The first rank alone has the run: on another machine there may be no such folder.
+  const ranks = await programRanks({ signal, ...(report ? { report } : {}) })
+  const kind = await ranks.fromFirst('kind of the run', () => (config ? domainOf(config) : 'images'), signal)
+  if (kind === 'tables') {
     const { places, labelOf: _, ...others } = hooks
-    const { resumeTable } = await import('../tabular/run/train.ts')
-    return resumeTable(dir, { ...others, data: places?.data, embedder: embedderOf(others) })
+    return onFirst({ says: 'training on a table', settings: {}, report, signal }, async signal => {
+      const own = { ...others, ...(signal ? { signal } : {}) }
+      const { resumeTable } = await import('../tabular/run/train.ts')
+      return resumeTable(dir, { ...own, data: places?.data, embedder: embedderOf(own) })
+    })
   }
-  return resume(await domainNamed(config ? domainOf(config) : 'images', dir), dir, hooks)
+  return resume(await domainNamed(kind, dir), dir, hooks)
 }

@@ -1,6 +1,8 @@
 import { OptionError } from '../base/errors.ts'
 import { plural } from '../base/format.ts'
 import { flagOf } from '../base/options.ts'
+import { streamReport } from '../base/progress.ts'
+import { readEnvironment } from '../ranks/environment.ts'
 import { metricInfo, metricText, orderMetrics } from '../runs/index.ts'
 import { tableCalls } from '../tabular/options.ts'
 import { flat, printable } from './style.ts'
@@ -18,7 +20,8 @@ export async function evaluateRows(
       exitCode: 2,
     })
   const { evaluateTable } = await import('../api/tables.ts')
-  const result = await evaluateTable(run, source, options)
+  const result = await evaluateTable(run, source, { ...options, report: streamReport(process.stderr) })
+  if ((readEnvironment()?.rank ?? 0) > 0) return // of several processes the first one shows the figures
   for (const warning of result.warnings) process.stderr.write(`anneal: ${flat(warning)}\n`)
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`)

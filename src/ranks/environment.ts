@@ -58,15 +58,6 @@ export function readEnvironment(env: Variables = process.env): Environment | und
   }
 }
 
-/** Throws in a process of a group: `what` works in one process. */
-export function refuseRanks(what: string): void {
-  const found = readEnvironment()
-  if (found)
-    throw wrong(
-      `${what} in one process only so far, and this is rank ${found.rank} of ${found.size} (${found.launcher}). Start it without the launcher.`,
-    )
-}
-
 /** A launcher's place of this process; undefined if it did not start this process. */
 function readLauncher(launcher: Launcher, env: Variables): Found | undefined {
   const { name, variables, applies } = launcher

@@ -46,6 +46,10 @@ export class Ranks {
   get alone(): boolean {
     return this.size === 1
   }
+  /** Whether this process has left the group. */
+  get hasLeft(): boolean {
+    return this.#left
+  }
 
   /** The part of a batch that this rank computes. A batch of fewer than two samples for each rank is computed by all of
    *  them, since BatchNorm needs two. */
@@ -126,32 +130,33 @@ export class Ranks {
     return out
   }
 
-  /** The result of `fn` on the first rank, on all of them; only there it runs. Plain data. */
-  async fromFirst<T>(name: string, fn: () => Promise<T> | T): Promise<T> {
+  /** The result of `fn` on the first rank, on all of them; only there it runs. Plain data. `signal` ends the wait. */
+  async fromFirst<T>(name: string, fn: () => Promise<T> | T, signal?: AbortSignal): Promise<T> {
     if (this.size === 1) return fn()
     const number = this.#told.get(name) ?? 0
     this.#told.set(name, number + 1)
-    return this.#fromFirst(`${number}/${name}`, fn)
+    return this.#fromFirst(`${number}/${name}`, fn, signal)
   }
   /** The same for a name that stands for one answer, however often and in whatever order the ranks ask. */
   async onceFromFirst<T>(name: string, fn: () => Promise<T> | T): Promise<T> {
     return this.size === 1 ? fn() : this.#fromFirst(`once/${name}`, fn)
   }
-  async #fromFirst<T>(name: string, fn: () => Promise<T> | T): Promise<T> {
+  async #fromFirst<T>(name: string, fn: () => Promise<T> | T, signal?: AbortSignal): Promise<T> {
     const key = `anneal/told/${name}`
     if (this.isFirst) {
       const value = await fn()
       this.#guarded(() => group.set(key, JSON.stringify({ value })))
       return value
     }
-    const text = await this.#awaited(key)
+    const text = await this.#awaited(key, signal)
     return (JSON.parse(text) as { value: T }).value
   }
-  async #awaited(key: string): Promise<string> {
+  async #awaited(key: string, signal?: AbortSignal): Promise<string> {
     for (let ms = 5; ; ms = Math.min(200, ms * 2)) {
       const text = this.#guarded(() => group.get(key))
       if (text !== undefined) return text
       this.#check()
+      signal?.throwIfAborted()
       await new Promise(resolve => setTimeout(resolve, ms))
     }
   }
@@ -238,6 +243,24 @@ export class Ranks {
         }
         this.#hearAll()
       }
+    } catch {
+      // The store is gone: nobody can be told any more.
+    }
+    group.leave()
+  }
+
+  /** The same without waiting for timers: where the process ends. `text`: the reason of a failure. */
+  leaveNow(how: 'done' | 'failed', text = ''): void {
+    if (this.size === 1 || this.#left) return
+    this.#left = true
+    clearInterval(this.#timer)
+    const pause = new Int32Array(new SharedArrayBuffer(4))
+    try {
+      group.set(`anneal/end/${this.rank}`, `${how}\t${text}`)
+      group.add('anneal/ends', 1)
+      const until = performance.now() + 5000
+      while (this.isFirst && group.add('anneal/ends', 0) < this.size && performance.now() < until)
+        Atomics.wait(pause, 0, 0, 50)
     } catch {
       // The store is gone: nobody can be told any more.
     }

@@ -89,10 +89,10 @@ export const recipeOptions = {
       .says('the number type of convolutions and matrix products'),
     device: deviceOption().otherwise('a CUDA GPU where there is one')
       .says('the device: cpu, cuda, cuda:1, or mps (the GPU of a Mac); models of tables train on the CPU, and take cpu alone'),
-    gradients: choice('float32', 'bfloat16').flag('--gradients <type>').on('train').default('float32')
+    gradients: choice('float32', 'bfloat16').flag('--gradients <type>').on('train', 'learner').default('float32')
       .says('over several processes: the type in which they send each other gradients; bfloat16 sends half the bytes')
     ,
-    syncBn: bool().flag('--sync-bn').on('train')
+    syncBn: bool().flag('--sync-bn').on('train', 'learner')
       .says('over several processes: BatchNorm takes its statistics from the batches of all of them')
     ,
     out: path('the path of a folder').flag('--out <folder>').on(...wholeRun).otherwise('runs/DATE-MODEL-N').example('runs/first')

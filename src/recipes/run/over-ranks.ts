@@ -1,14 +1,18 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
-import { OptionError } from '../../base/errors.ts'
+import { OptionError, RanksError } from '../../base/errors.ts'
+import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
+import { type Owner, standing, thisProcess } from '../../base/owner.ts'
 import type { Report } from '../../base/progress.ts'
 import type { Domain } from '../../domain/index.ts'
 import { readEnvironment } from '../../ranks/environment.ts'
 import { type JoinOptions, joinRanks } from '../../ranks/join.ts'
+import { leaveProgram } from '../../ranks/program.ts'
 import { LostError, type Ranks } from '../../ranks/ranks.ts'
 import type { RunResult } from '../../runs/index.ts'
+import { library } from '../../torch/index.ts'
 import { Stopped } from '../../train/stop.ts'
 import type { RecipeOptions } from '../options.ts'
 import { usualDevice } from '../prepare/device.ts'
@@ -46,6 +50,7 @@ export async function inGroup<T>(
   { signal, ...how }: Pick<JoinOptions, 'facts' | 'signal' | 'report'>,
   work: (ranks: Ranks, signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
+  await leaveProgram()
   const ranks = await joinRanks({ ...how, signal })
   if (ranks.alone) return work(ranks, signal)
   const signals = [signal, ranks.signal].filter(s => s !== undefined)
@@ -59,6 +64,35 @@ export async function inGroup<T>(
     await ranks.leave(stopped ? 'stopped' : 'failed', stopped ? '' : (error as Error).message)
     throw error
   }
+}
+
+/** Throws on each rank that has other settings than the first one, with the difference. */
+export async function sameSettings(ranks: Ranks, settings: Given['settings']): Promise<void> {
+  if (ranks.alone) return
+  const own = settingFacts(settings)
+  const first = await ranks.fromFirst('settings', () => own)
+  const differences = [...new Set([...Object.keys(own), ...Object.keys(first)])].flatMap(name =>
+    own[name] === first[name] ? [] : [`${name}: ${own[name] ?? 'none'}, rank 0 ${first[name] ?? 'none'}`],
+  )
+  if (differences.length > 0)
+    throw new RanksError(`rank ${ranks.rank} has ${differences.join('; ')}. All ranks need the same.`)
+}
+
+/** Runs on the first rank alone what several processes do not share; the others wait for its end, and return its result,
+ *  plain data. `says`: what the first rank does, in words. */
+export async function onFirst<T>(
+  { says, settings, report, signal }: Pick<Given, 'settings' | 'report' | 'signal'> & { says: string },
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (!readEnvironment()) return work(signal)
+  const how = { facts: settingFacts(settings), signal, ...(report ? { report } : {}) }
+  return inGroup(how, async (ranks, signal) => {
+    if (ranks.isFirst && !ranks.alone)
+      report?.({
+        line: `${says}: rank 0 of ${ranks.size} does it alone, in ${plural(library().threads, 'thread')}, and the others wait. Without the launcher one process uses all cores.`,
+      })
+    return ranks.fromFirst('result', () => work(signal), signal)
+  })
 }
 
 /** What an error means to this rank: where another rank stopped or ended first, that. */
@@ -94,8 +128,24 @@ export function refuseOther(device: string): void {
 /** The folder of a rank's run: the first rank's is the run; the others work in temporary ones, which `free` deletes. */
 export function folderOf(ranks: Ranks, own: () => string): { dir: string; free: () => void } {
   if (ranks.isFirst) return { dir: own(), free: () => {} }
-  const parent = mkdtempSync(join(tmpdir(), `anneal-rank-${ranks.rank}-`))
+  removeLeft()
+  const parent = mkdtempSync(join(tmpdir(), `${ownPrefix}${ranks.rank}-`))
+  writeFileSync(join(parent, ownerFile), JSON.stringify(thisProcess()))
   return { dir: join(parent, 'run'), free: () => rmSync(parent, { recursive: true, force: true }) }
+}
+const ownPrefix = 'anneal-rank-'
+const ownerFile = 'owner.json'
+
+/** Removes the temporary folders of ranks whose processes were killed. What can't be read or removed stays. */
+function removeLeft(): void {
+  for (const name of readdirSync(tmpdir()).filter(name => name.startsWith(ownPrefix)))
+    try {
+      const dir = join(tmpdir(), name)
+      const owner = JSON.parse(readFileSync(join(dir, ownerFile), 'utf8')) as Owner
+      if (standing(owner) === 'gone') rmSync(dir, { recursive: true, force: true })
+    } catch {
+      // Another user's, or one that is just being made.
+    }
 }
 
 /** Copies the first rank's run into the folders of the others, so that they go on from the same state. */
