@@ -265,6 +265,7 @@ export {
 export type { OptimizerFunction, OptimizerName } from './train/optimizer.ts'
 export type { LossFunction } from './train/own-loss.ts'
 export type { MetricFunction, OwnMetric } from './train/own-metrics.ts'
+export type { PairSettings } from './train/pairs.ts'
 export type {
   AnyPrediction,
   ByTask,

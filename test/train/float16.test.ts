@@ -52,7 +52,14 @@ describe('training in float16', { skip: old }, () => {
     const learn = half()
     await learn.fit(1, {
       lr: 1e-3,
-      callbacks: [{ afterBatch: (_, l) => (((at = l.progress().fit), l.step === 3) ? 'stop' : undefined) }],
+      callbacks: [
+        {
+          afterBatch(_, l) {
+            at = l.progress().fit
+            return l.step === 3 ? 'stop' : undefined
+          },
+        },
+      ],
     })
     assert.deepEqual(at!.scaler, { scale: 2 ** 16, good: 3 })
     const on = half()
@@ -60,7 +67,14 @@ describe('training in float16', { skip: old }, () => {
     await on.fit(1, {
       lr: 1e-3,
       from: { ...at!, scaler: { scale: 32, good: 5 } },
-      callbacks: [{ afterBatch: (_, l) => ((seen = l.progress().fit), 'stop') }],
+      callbacks: [
+        {
+          afterBatch(_, l) {
+            seen = l.progress().fit
+            return 'stop'
+          },
+        },
+      ],
     })
     assert.deepEqual(seen!.scaler, { scale: 32, good: 6 })
   })

@@ -77,7 +77,7 @@ const productNames = {
 }
 /** How many layers are computed in which way, for each product: `forward libtorch 20 and tiles 16`. */
 function layersText(layers: readonly LayerTimes[], { step, frozen }: Computed['by']): string {
-  const used = layers.filter(({ name }) => (step.plan ?? frozen.plan ?? {})[name] !== undefined)
+  const used = layers.filter(({ name }) => (step.plan ?? frozen.plan)?.[name] !== undefined)
   const count = (product: keyof typeof productNames) => {
     const ways = new Map<string, number>()
     for (const { taken, count } of used) ways.set(taken[product], (ways.get(taken[product]) ?? 0) + count)

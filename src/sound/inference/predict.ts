@@ -169,12 +169,7 @@ interface How {
 }
 
 /** Outputs of the windows by one member of the model: one row of C for each. */
-function outputsOf(
-  model: Model,
-  member: Model['members'][number],
-  windows: readonly Window[],
-  { device, precision }: How,
-): Outputs {
+function outputsOf(member: Model['members'][number], windows: readonly Window[], { device, precision }: How): Outputs {
   const how = member.card.preprocessing
   const all = new Float32Array(windows.length * how.samples)
   for (const [i, window] of windows.entries()) all.set(window.samples, i * how.samples)
@@ -203,7 +198,7 @@ async function predictOne(
     const sum = new Float64Array(classes)
     let count = 0
     const judge = (windows: readonly Window[]) => {
-      const rows = outputsOf(model, member, windows, how)
+      const rows = outputsOf(member, windows, how)
       for (const [i, { from }] of windows.entries()) {
         const scores = rows.slice(i * classes, (i + 1) * classes)
         for (const [c, v] of scores.entries()) sum[c]! += v
@@ -270,7 +265,7 @@ async function* predictPieces(
     for (const window of cutter.push(piece)) {
       const scores = joined(
         model,
-        members.map(member => outputsOf(model, member, [window], how)),
+        members.map(member => outputsOf(member, [window], how)),
       )
       const [from, to] = [window.from / preprocessing.rate, (window.from + size) / preprocessing.rate]
       const file = `stream at ${from.toFixed(2)} s`
