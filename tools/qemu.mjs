@@ -14,7 +14,7 @@ import { emulated, lacking } from './cross/qemu.mjs'
 import { output } from './cross/zig.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const usual = ['native', 'grad', 'nn', 'optim', 'blocks', 'schema', 'tiles'].map(name => `test/torch/${name}.test.ts`)
+const usual = ['native', 'grad', 'nn', 'optim', 'blocks', 'schema'].map(name => `test/torch/${name}.test.ts`)
 const kernels = ['conv', 'norm', 'mobile'].map(name => `test/torch/kernels.${name}.test.ts`)
 /** What is run, and on which processor. `max` has everything that qemu knows; SVE and pointer authentication are slow. */
 const suites = {

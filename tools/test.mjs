@@ -38,7 +38,16 @@ async function runTests() {
   const limits = [`--test-concurrency=${Math.min(2, availableParallelism())}`, '--test-timeout=600000']
   try {
     const code = await new Promise(done => {
-      const args = ['--import', 'tsx', '--test', ...limits, ...reporters, ...files]
+      const args = [
+        '--import',
+        'tsx',
+        '--import',
+        './tools/from-dist/register.mjs',
+        '--test',
+        ...limits,
+        ...reporters,
+        ...files,
+      ]
       const env = {
         ...process.env,
         // Two files compute at once: a thread that waits for work leaves its core to the others.

@@ -53,7 +53,9 @@ function asConstant(bundle: string): string {
     if (own === undefined) throw unknownRuntime(`its bundle exports ${pair}`)
     return `${shown ?? own}: ${own}`
   })
-  return `const ort = (() => {\n${bundle.slice(0, -whole.length)}\nreturn { ${pairs.join(', ')} }\n})()`
+  // Firefox says "null" for the origin of a file, and the bundle takes that for an address.
+  const place = "globalThis.location?.origin === 'null' ? undefined : globalThis.location"
+  return `const ort = (location => {\n${bundle.slice(0, -whole.length)}\nreturn { ${pairs.join(', ')} }\n})(${place})`
 }
 
 const unknownRuntime = (why: string): ModelError =>

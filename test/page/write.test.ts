@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { gunzipSync } from 'node:zlib'
 import { readAssets } from '../../src/page/assets.ts'
 import { refuseForeignPage, writePage, writeSingleFile } from '../../src/page/write.ts'
@@ -103,4 +104,13 @@ test('the runtime gives the maps of a model that has them, when asked', async ()
   assert.equal((await plain.predictPixels(pixels, { heat: true })).heat, undefined, 'a model without maps')
   await plain.dispose()
   await assert.rejects(load(colourModel({ card: testCard({ heat: { rows: 2, columns: 2 } }) })), /output "heat"/)
+})
+
+test('the runtime starts in a file that Firefox opens, which says that its origin is "null"', () => {
+  const address = 'file:///home/me/page.html'
+  const end = assets.script.indexOf('\n})(', assets.script.indexOf('const ort = '))
+  const runtime = assets.script.slice(0, assets.script.indexOf('\n', end + 1))
+  const plain = runtime.replaceAll('import.meta.url', JSON.stringify(address))
+  const given = { URL, console, WebAssembly, location: { href: address, origin: 'null' } }
+  assert.equal(runInNewContext(`${plain}\n;typeof ort.InferenceSession.create`, given), 'function')
 })
