@@ -318,6 +318,47 @@ test('Parquet and DuckDB files: types, dates, big whole numbers, tables by name'
   await assert.rejects(readFile(file, { sql: 'CREATE TABLE two AS SELECT 1' }), /not a SELECT/)
 })
 
+test('types of DuckDB: every kind of time, decimals, enums, lengths of time, values with parts, a table without rows', async t => {
+  const { DuckDBInstance } = await import('@duckdb/node-api')
+  const dir = tempFolder(t)
+  put(dir, { 'x.txt': '' })
+  const file = join(dir, 'x.duckdb')
+  const instance = await DuckDBInstance.create(file)
+  const connection = await instance.connect()
+  await connection.run("SET TimeZone = 'UTC'")
+  await connection.run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+  const at = "TIMESTAMP '2020-01-02 03:04:05'"
+  await connection.run(`CREATE TABLE one AS SELECT ${at} AS us, ${at}::TIMESTAMP_MS AS ms, ${at}::TIMESTAMP_S AS s, ${at}::TIMESTAMP_NS AS ns,
+    TIMESTAMPTZ '2020-01-02 03:04:05+02' AS tz, TIME '01:00:01' AS tod, ${at} - TIMESTAMP '2020-01-01' AS wait, 1.25::DECIMAL(38,10) AS dec, 7::HUGEINT AS huge,
+    'ok'::mood AS e, '00000000-0000-0000-0000-00000000000a'::UUID AS u, MAP {'k': 1} AS m, {'p': 1} AS o, 'b'::BLOB AS b
+    UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL`)
+  await connection.run('CREATE TABLE none (a INT)')
+  connection.closeSync()
+  instance.closeSync()
+  const time = '2020-01-02T03:04:05'
+  const { table, said } = await readFile(file, { table: 'one' })
+  assert.deepEqual(table, {
+    us: [time, null],
+    ms: [time, null],
+    s: [time, null],
+    ns: [time, null],
+    tz: ['2020-01-02T01:04:05', null],
+    tod: [3601, null],
+    wait: [97_445, null],
+    dec: [1.25, null],
+    huge: [7, null],
+    e: ['ok', null],
+    u: ['00000000-0000-0000-0000-00000000000a', null],
+  })
+  for (const name of ['m', 'o', 'b']) assert.match(said, new RegExp(`column left out: ${name}`), `${name} is named`)
+  assert.match(said, /lengths of time: wait/)
+  const asked = await readFile(file, {
+    sql: "SELECT us - TIMESTAMP '2020-01-01' AS late, wait / 2 AS half FROM one WHERE us > '2019-01-01'",
+  })
+  assert.deepEqual(asked.table, { late: [97_445], half: [48_722.5] })
+  await assert.rejects(readFile(file, { table: 'none' }), /x\.duckdb, table "none", holds no rows/)
+})
+
 test('SQLite files: a table, a view, SQL; texts among numbers; nothing is written', async t => {
   const { default: sqlite } = await import('node-sqlite3-wasm')
   const dir = tempFolder(t)

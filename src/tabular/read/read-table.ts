@@ -43,7 +43,9 @@ async function readOnce(source: string, options: ReadOptions, convert: ReadonlyM
     await duck.close()
   }
   if (read.rows === 0)
-    throw new DataError(`${source}${options.sql ? ' with this SQL' : ''} holds no rows; expected at least one.`)
+    throw new DataError(
+      `${source}${options.sql ? ' with this SQL' : options.table ? `, table "${options.table}",` : ''} holds no rows; expected at least one.`,
+    )
   return frameOf(source, read, { options, missing })
 }
 

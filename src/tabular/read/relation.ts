@@ -15,7 +15,7 @@ export interface Relation {
 
 /** How a column is streamed. */
 type Plan =
-  | { as: 'number'; sql: string; missing: Map<string, number> }
+  | { as: 'number'; sql: string; view?: string; missing: Map<string, number> }
   | { as: 'date'; sql: string; view: string; missing: Map<string, number> }
   | { as: 'words'; sql: string; type?: string; words: string[] }
 
@@ -84,16 +84,25 @@ async function plansOf(
       { c: `c${i}`, texts: texts[i], found: own[i]!, misfits: misfits.get(i), long: long.has(i) },
       missing,
     )
-    if (typeof plan !== 'string') return plan
-    choices.push({ what: 'column left out', value: names[i]!, reason: plan })
-    return undefined
+    if (typeof plan === 'string') {
+      choices.push({ what: 'column left out', value: names[i]!, reason: plan })
+      return undefined
+    }
+    if (type === 'INTERVAL')
+      choices.push({
+        what: 'lengths of time',
+        value: names[i]!,
+        reason: 'numbers of seconds; a month has 30 days. For other units make a number with SQL',
+      })
+    return plan
   })
   return { rows: Number(found[0] ?? 0), plans, choices }
 }
 
 const isNumber = (type: string) => /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$/.test(type)
 const isDate = (type: string) => /^(DATE|TIMESTAMP.*)$/.test(type)
-const isTime = (type: string) => /^TIME( WITH TIME ZONE|_NS)?$/.test(type)
+/** Times of day and lengths of time: numbers of seconds. */
+const isTime = (type: string) => /^(TIME( WITH TIME ZONE|_NS)?|INTERVAL)$/.test(type)
 const isNested = (type: string) => /^(STRUCT|MAP|UNION|LIST|.*\[\d*\]$|BLOB|BIT|GEOMETRY|VARIANT)/.test(type)
 
 /** The text of a cell. JSON's own texts come without quotes. */
@@ -203,7 +212,13 @@ function planOf(
       return { as: 'number', sql: `${c}::DOUBLE`, missing: new Map() }
     return { as: 'words', sql: `${c}::VARCHAR`, words: [] }
   }
-  if (isTime(type)) return { as: 'number', sql: `epoch(${c})::DOUBLE`, missing: new Map() }
+  if (isTime(type))
+    return {
+      as: 'number',
+      sql: `epoch(${c})::DOUBLE`,
+      ...(type === 'INTERVAL' ? { view: c } : {}),
+      missing: new Map(),
+    }
   if (isDate(type))
     return { as: 'date', sql: `(CASE WHEN isfinite(${c}) THEN epoch(${c}) END)::DOUBLE`, view: c, missing: new Map() }
   const { t, looks } = texts!
@@ -330,13 +345,7 @@ export async function typedView(duck: Duck, relation: Relation, missing: Missing
   const taken = new Set<string>()
   const parts = relation.names.map((own, i) => {
     const plan = plans[i]
-    const value = !plan
-      ? `c${i}`
-      : plan.as === 'date'
-        ? plan.view
-        : plan.as === 'words'
-          ? `nullif(${plan.sql}, '')`
-          : plan.sql
+    const value = !plan ? `c${i}` : plan.as === 'words' ? `nullif(${plan.sql}, '')` : (plan.view ?? plan.sql)
     let alias = own
     for (let n = 2; taken.has(alias.toLowerCase()); n++) alias = `${own} (${n})`
     taken.add(alias.toLowerCase())

@@ -33,8 +33,9 @@ export async function permutationImportance(
   const rows = rowsIn(y)
   const width = y.classes.length
   const found: Importance[] = []
+  // One copy for all columns: each one is put back after its turn. A copy for each would be most of the work in a wide table.
+  const changed = repeated(x, repeats)
   for (const [f, feature] of features.entries()) {
-    const changed = repeated(x, repeats)
     for (let r = 0; r < repeats; r++) {
       const order = shuffle(
         Int32Array.from({ length: rows }, (_, i) => i),
@@ -50,6 +51,7 @@ export async function permutationImportance(
     const mean = lost.reduce((a, b) => a + b) / repeats
     const std = Math.sqrt(lost.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (repeats - 1))
     found.push({ column: feature.column, mean, std })
+    takeFeatures(changed, 0, { from: x, feature, row: i => i % rows, rows: repeats * rows })
     await turn(signal)
   }
   return found.sort((a, b) => b.mean - a.mean)
