@@ -17,7 +17,7 @@ import sharp from 'sharp'
 import { readCard } from '../src/onnx/index.ts'
 import { readAssets } from '../src/page/assets.ts'
 import { writePage, writeSingleFile } from '../src/page/write.ts'
-import { executablePath, startChromium } from '../test/helpers/chromium.ts'
+import { browserPath, launch } from '../test/helpers/chromium.ts'
 import { colourMaps, heatCard, serveFolder } from '../test/page/pages.make.ts'
 import { measuredOn } from './machine.ts'
 import { figures, writeResult } from './rival.ts'
@@ -41,7 +41,7 @@ const sum = (parts: ReturnType<typeof sizes>, key: 'bytes' | 'gzip') => parts.re
 
 /** Milliseconds until the model is ready, and from a chosen picture to its answer, in a browser that has just started. */
 async function timesOf(url: string, picture: Buffer): Promise<[ready: number, answer: number]> {
-  const browser = await startChromium()
+  const browser = await launch()
   try {
     const page = await browser.newPage()
     const start = performance.now()
@@ -75,7 +75,7 @@ try {
     withoutModel: { bytes: sum(besides, 'bytes'), gzip: sum(besides, 'gzip') },
     singleFile: sizes(single)[0]!,
     model: positionals[0] === undefined ? 'a few operators' : card.architectures.join(', '),
-    ...(executablePath && { milliseconds: await times(folder, join(work, 'page.html')) }),
+    ...(browserPath && { milliseconds: await times(folder, join(work, 'page.html')) }),
   }
   writeResult('page', result, values)
 } finally {

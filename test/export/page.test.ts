@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import sharp from 'sharp'
 import { exportPage } from '../../src/export/page.ts'
 import { load } from '../../src/runtime/node.ts'
-import { executablePath, startChromium } from '../helpers/chromium.ts'
+import { browserPath, launch, visit } from '../helpers/chromium.ts'
 import { workspace } from '../helpers/cli.ts'
 import { allMarks, marked, type RunsFolder, runsFolder } from '../helpers/recipe.ts'
 
@@ -148,20 +148,14 @@ test('what can not be a page is refused before the work, and foreign files stay'
 })
 
 // Skipped if there is no browser.
-if (executablePath)
+if (browserPath)
   test('the page of a run, opened from the disk, answers as the runtime in Node does', async () => {
     await exportPage(dir, { singleFile: at.path('page.html'), check: false, examples: 2 })
     await exportPage(dir, { page: at.path('files'), check: false })
     const node = await load(at.path('files', 'model.onnx'), { kind: 'picture' })
-    const browser = await startChromium()
+    const browser = await launch()
     try {
-      const page = await browser.newPage()
-      const wrong: string[] = []
-      page.on('pageerror', error => wrong.push(String(error)))
-      page.on('console', m => m.type() === 'error' && wrong.push(m.text()))
-      const url = pathToFileURL(at.path('page.html')).href
-      page.on('request', r => r.url() !== url && !/^(data|blob):/.test(r.url()) && wrong.push(r.url()))
-      await page.goto(url)
+      const { page, wrong } = await visit(browser, pathToFileURL(at.path('page.html')).href)
       const paths = readdirSync(at.path('classes', 'red')).map(name => at.path('classes', 'red', name))
       await page.setInputFiles('#file', paths)
       await page.getByText(`${paths.length} pictures: `).waitFor()

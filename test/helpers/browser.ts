@@ -1,16 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { type Browser, chromium, type Page } from 'playwright-core'
-
-const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-
-/** The path of a browser, if there is one. */
-export const browserPath = [...places, chromium.executablePath()].find(path => path && existsSync(path))
+import type { Browser, Page } from 'playwright-core'
+import { launch } from './chromium.ts'
 
 /** A file of a site: its bytes and type, and the status and headers to answer with. */
 export interface SiteFile {
@@ -57,7 +53,7 @@ export async function openSite(
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const browser = await chromium.launch({ executablePath: browserPath!, args: ['--no-sandbox', ...args] })
+  const browser = await launch(args)
   const foreign: string[] = []
   return {
     url,

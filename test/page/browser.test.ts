@@ -10,7 +10,7 @@ import type { Card } from '../../src/onnx/index.ts'
 import { readAssets } from '../../src/page/assets.ts'
 import { writePage, writeSingleFile } from '../../src/page/write.ts'
 import { load } from '../../src/runtime/node.ts'
-import { executablePath, startChromium } from '../helpers/chromium.ts'
+import { browserPath, camera, launch } from '../helpers/chromium.ts'
 import { colourModel, picture, testCard } from '../helpers/served.ts'
 import { colourMaps, heatCard, serveFolder } from './pages.make.ts'
 
@@ -19,7 +19,7 @@ const at = (...parts: string[]) => join(folder, ...parts)
 const assets = readAssets()
 let browser: Browser | undefined
 before(async () => {
-  if (executablePath) browser = await startChromium()
+  if (browserPath) browser = await launch(camera)
 })
 after(async () => {
   await browser?.close()
@@ -71,7 +71,7 @@ function single(name: string, more: Partial<Card>, examples: { jpeg: string; lab
 }
 
 // Skipped if there is no browser. write.test.ts tests the pages without one.
-if (executablePath) {
+if (browserPath) {
   test('from a server: choose, drop, paste, an example; the answers are those of the runtime in Node', async () => {
     const card = heatCard()
     const model = colourMaps(card)

@@ -1,32 +1,12 @@
 import type { TestContext } from 'node:test'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { browserPath } from '../helpers/browser.ts'
+import type { Page } from 'playwright-core'
+import { visit } from '../helpers/chromium.ts'
 
-/** Starts the browser of this machine. */
-export const launch = (args: readonly string[] = []): Promise<Browser> =>
-  chromium.launch({ executablePath: browserPath!, args: ['--no-sandbox', ...args] })
-
-/** Opens a page that holds its model, and waits until it is ready. `wrong`: errors, refusals of its policy, and requests to
- *  others: none of them may be there at the end. */
-export async function openPage(
-  browser: Browser,
-  address: string,
-  options: BrowserContextOptions = {},
-): Promise<{ page: Page; wrong: string[] }> {
-  const context = await browser.newContext({ viewport: { width: 1000, height: 900 }, ...options })
-  const page = await context.newPage()
-  const wrong: string[] = []
-  const home = new URL(address)
-  page.on('pageerror', error => wrong.push(String(error)))
-  page.on('console', message => message.type() === 'error' && wrong.push(message.text()))
-  page.on('request', request => {
-    const url = new URL(request.url())
-    const own = home.protocol === 'file:' ? url.href === home.href : url.origin === home.origin
-    if (!own && !['blob:', 'data:'].includes(url.protocol)) wrong.push(url.href)
-  })
-  await page.goto(address)
-  await page.getByText('Ready.').waitFor()
-  return { page, wrong }
+/** Opens a page that holds its model, and waits until it is ready. */
+export async function openPage(...given: Parameters<typeof visit>): ReturnType<typeof visit> {
+  const opened = await visit(...given)
+  await opened.page.getByText('Ready.').waitFor()
+  return opened
 }
 
 /** Whether nothing of a page is wider than a phone. */

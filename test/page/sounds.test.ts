@@ -9,9 +9,9 @@ import { exportSoundPage } from '../../src/export/sound/page.ts'
 import { findSoundCard } from '../../src/onnx/index.ts'
 import { loadSoundClassifier } from '../../src/sound/index.ts'
 import { savedSound } from '../export/sounds.make.ts'
-import { browserPath } from '../helpers/browser.ts'
+import { browserPath, launch } from '../helpers/chromium.ts'
 import { makers, wav } from '../sound/sound.make.ts'
-import { launch, openPage } from './open-page.ts'
+import { openPage } from './open-page.ts'
 import { serveFolder } from './pages.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-page-sounds-'))

@@ -12,8 +12,8 @@ import { readAssets } from '../../src/page/assets.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { rowPredictor } from '../../src/tabular/run/predict.ts'
 import { prepare, type RawRow, rawRows, savedModel } from '../export/tables.make.ts'
-import { browserPath } from '../helpers/browser.ts'
-import { answerRows, fitsPhone, launch, openPage, printed, shots } from './open-page.ts'
+import { browserPath, launch } from '../helpers/chromium.ts'
+import { answerRows, fitsPhone, openPage, printed, shots } from './open-page.ts'
 import { serveFolder } from './pages.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-page-tables-'))

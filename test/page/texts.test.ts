@@ -16,9 +16,9 @@ import { withoutEach } from '../../src/runtime/text/occlusion.ts'
 import { texts } from '../../src/text/domain/texts.ts'
 import { loadTextClassifier } from '../../src/text/run/predict.ts'
 import { savedText } from '../export/texts.make.ts'
-import { browserPath } from '../helpers/browser.ts'
+import { browserPath, launch } from '../helpers/chromium.ts'
 import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
-import { answerRows, fitsPhone, launch, openPage, printed, shots } from './open-page.ts'
+import { answerRows, fitsPhone, openPage, printed, shots } from './open-page.ts'
 import { serveFolder } from './pages.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-page-texts-'))

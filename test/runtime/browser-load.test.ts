@@ -4,7 +4,8 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { probePicture } from '../../src/onnx/probe.ts'
 import { load as loadOnEdge } from '../../src/runtime/edge.ts'
-import { browserPath, bundled, ortFile, runtimeSite } from '../helpers/browser.ts'
+import { bundled, ortFile, runtimeSite } from '../helpers/browser.ts'
+import { browserPath } from '../helpers/chromium.ts'
 import { colourModel, testCard } from '../helpers/served.ts'
 
 const model = colourModel()

@@ -6,7 +6,8 @@ import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { decodeFile } from '../../src/vision/decode/decode.ts'
-import { browserPath, runtimeSite } from '../helpers/browser.ts'
+import { runtimeSite } from '../helpers/browser.ts'
+import { browserPath } from '../helpers/chromium.ts'
 import { colourModel, testCard } from '../helpers/served.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'anneal-pictures-'))

@@ -10,7 +10,8 @@ import { prepareFrame } from '../../src/tabular/prepare.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { type RowPrediction, rowPredictor } from '../../src/tabular/run/predict.ts'
 import { prepare, rawRows, savedModel } from '../export/tables.make.ts'
-import { browserPath, runtimeSite } from '../helpers/browser.ts'
+import { runtimeSite } from '../helpers/browser.ts'
+import { browserPath } from '../helpers/chromium.ts'
 import { colourModel } from '../helpers/served.ts'
 
 const frame = frameOfRows(rawRows(500))

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { test } from 'node:test'
-import { chromium } from 'playwright-core'
 import { loopbackHosts } from '../../src/serve/access.ts'
 import { createHandler, listen, load } from '../../src/serve/index.ts'
+import { browserPath, launch } from '../helpers/chromium.ts'
 import { colourModel, modelFolder, picture } from '../helpers/served.ts'
 
-const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-const executablePath = [...places, chromium.executablePath()].find(path => path && existsSync(path))
-
 // Skipped if there is no browser. page.test.ts tests the page without one.
-if (executablePath)
+if (browserPath)
   test('in a browser: choose pictures, by keyboard too, read answers and errors; nobody else is asked', async () => {
     const files = modelFolder()
     const model = await load(files.write('model.onnx', colourModel()), { threads: 1 })
@@ -22,7 +18,7 @@ if (executablePath)
       maxBytes: 1e6,
     })
     const url = `http://127.0.0.1:${server.port}/`
-    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+    const browser = await launch()
     try {
       const page = await browser.newPage({ viewport: { width: 360, height: 800 }, colorScheme: 'dark' })
       const wrong: string[] = []

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { chromium } from 'playwright-core'
 import { exportSound } from '../../src/export/sound/export-sound.ts'
 import { probeSound } from '../../src/onnx/index.ts'
 import { loopbackHosts } from '../../src/serve/access.ts'
@@ -11,7 +10,7 @@ import { createHandler, type Handler, listen, load, type ServedSounds } from '..
 import { loadSoundClassifier } from '../../src/sound/index.ts'
 import type { Prediction } from '../../src/train/prediction.ts'
 import { savedSound, spectrogram } from '../export/sounds.make.ts'
-import { browserPath } from '../helpers/browser.ts'
+import { browserPath, camera, launch } from '../helpers/chromium.ts'
 import { colourModel, modelFolder } from '../helpers/served.ts'
 import { makers, wav } from '../sound/sound.make.ts'
 
@@ -282,15 +281,7 @@ if (browserPath)
     const own = await listen(async port => createHandler(model, { name: 'ear', hosts: loopbackHosts(port) }), {
       ...{ host: '127.0.0.1', port: 0, maxConnections: 100, timeout: 10, maxBytes: 1e7 },
     })
-    const browser = await chromium.launch({
-      executablePath: browserPath!,
-      args: [
-        '--no-sandbox',
-        '--use-fake-ui-for-media-stream',
-        '--use-fake-device-for-media-stream',
-        `--use-file-for-fake-audio-capture=${voice}`,
-      ],
-    })
+    const browser = await launch([...camera, `--use-file-for-fake-audio-capture=${voice}`])
     try {
       const home = `http://127.0.0.1:${own.port}/`
       const context = await browser.newContext({ viewport: { width: 380, height: 800 } })

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { chromium } from 'playwright-core'
 import { exportTable } from '../../src/export/table/export-table.ts'
 import { loopbackHosts } from '../../src/serve/access.ts'
 import { createHandler, type Handler, listen, load, type ServedTable } from '../../src/serve/index.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { type RowPrediction, rowPredictor } from '../../src/tabular/run/predict.ts'
 import { prepare, type RawRow, rawRows, savedModel } from '../export/tables.make.ts'
+import { browserPath, launch } from '../helpers/chromium.ts'
 import { workspace } from '../helpers/cli.ts'
 import { colourModel, modelFolder } from '../helpers/served.ts'
 
@@ -324,9 +324,6 @@ test('a new version with other columns reads the rows anew; other kinds are refu
   await own.close()
 })
 
-const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-const executablePath = [...places, chromium.executablePath()].find(path => path && existsSync(path))
-
 test('the printed curl line and the page work', async () => {
   const server = await listen(port => createHandler(model, { name: 'houses', hosts: loopbackHosts(port) }), {
     host: '127.0.0.1',
@@ -339,8 +336,8 @@ test('the printed curl line and the page work', async () => {
   try {
     const html = await (await fetch(address)).text()
     for (const { name } of model.card.inputs) assert.ok(html.includes(`name="${name}"`), `a field for ${name}`)
-    if (!executablePath) return
-    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+    if (!browserPath) return
+    const browser = await launch()
     try {
       const page = await browser.newPage({ viewport: { width: 360, height: 800 }, colorScheme: 'dark' })
       const wrong: string[] = []

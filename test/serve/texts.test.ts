@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { chromium } from 'playwright-core'
 import { exportText } from '../../src/export/text/export-text.ts'
 import { loopbackHosts } from '../../src/serve/access.ts'
 import { createHandler, type Handler, listen, load, type ServedTexts } from '../../src/serve/index.ts'
 import { loadTextClassifier } from '../../src/text/run/predict.ts'
 import type { Prediction } from '../../src/train/prediction.ts'
 import { savedText } from '../export/texts.make.ts'
-import { browserPath } from '../helpers/browser.ts'
+import { browserPath, launch } from '../helpers/chromium.ts'
 import { colourModel, modelFolder } from '../helpers/served.ts'
 import { madeTexts } from '../helpers/texts.ts'
 
@@ -259,7 +258,7 @@ if (browserPath)
     const own = await listen(async port => createHandler(model, { name: 'mood', hosts: loopbackHosts(port) }), {
       ...{ host: '127.0.0.1', port: 0, maxConnections: 100, timeout: 10, maxBytes: 1e6 },
     })
-    const browser = await chromium.launch({ executablePath: browserPath!, args: ['--no-sandbox'] })
+    const browser = await launch()
     try {
       const page = await browser.newPage({ viewport: { width: 380, height: 800 } })
       const wrong: string[] = []

@@ -1,23 +1,20 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chromium } from 'playwright-core'
 import { readDecisions } from '../../src/data/labels/decisions.ts'
 import { reviewOf, serveReview } from '../../src/web/index.ts'
+import { browserPath, launch } from '../helpers/chromium.ts'
 import { makeReview } from '../helpers/web.ts'
 
-const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-const executablePath = [...places, chromium.executablePath()].find(path => path && existsSync(path))
-
 // Skipped if there is no browser. web/clean.test.ts tests the server without a browser.
-if (executablePath)
+if (browserPath)
   test('in a browser: decide, take back, relabel, look closer, end; nobody else is asked', async () => {
     const root = mkdtempSync(join(tmpdir(), 'anneal-browser-'))
     const { dir, clean } = await makeReview(root)
     const served = await serveReview(reviewOf(dir))
-    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+    const browser = await launch()
     try {
       const page = await browser.newPage({ viewport: { width: 380, height: 800 } })
       const wrong: string[] = []

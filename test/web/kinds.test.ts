@@ -17,7 +17,7 @@ import { manualSeed } from '../../src/torch/index.ts'
 import { storedTensors } from '../../src/train/saved-model.ts'
 import { command, type Review, reviewOf, serveReview, withTexts } from '../../src/web/index.ts'
 import { writeSafetensors } from '../../src/weights/index.ts'
-import { executablePath, startChromium } from '../helpers/chromium.ts'
+import { browserPath, visited } from '../helpers/chromium.ts'
 import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
 import { makers, wav } from '../sound/sound.make.ts'
 
@@ -114,14 +114,8 @@ test('texts of a table are shown as texts, whole on demand; the next run goes on
     assert.equal((await ask(other)).status, 404, other)
   assert.equal((await ask(`text/${number}`, { origin: 'http://evil.example' })).status, 403)
 
-  if (executablePath) {
-    const browser = await startChromium()
-    try {
-      const page = await browser.newPage({ viewport: { width: 900, height: 900 } })
-      const wrong: string[] = []
-      page.on('console', message => message.type() === 'error' && wrong.push(message.text()))
-      page.on('pageerror', error => wrong.push(String(error)))
-      await page.goto(url)
+  if (browserPath) {
+    const wrong = await visited(url, async page => {
       await page.locator('a.whole').first().click()
       await page.waitForFunction("document.querySelector('dialog .whole').textContent.length > 1500")
       assert.equal(await page.locator('dialog .whole').textContent(), html)
@@ -130,10 +124,8 @@ test('texts of a table are shown as texts, whole on demand; the next run goes on
       await page.locator('dialog button').click()
       if (process.env.ANNEAL_SHOTS)
         await page.screenshot({ path: join(process.env.ANNEAL_SHOTS, 'texts.png'), fullPage: true })
-      assert.deepEqual(wrong, [])
-    } finally {
-      await browser.close()
-    }
+    })
+    assert.deepEqual(wrong, [])
   }
 
   await decide(name, 'drop', { reason: 'top loss' })
@@ -238,13 +230,8 @@ test('recordings are played, in parts too; copies are found; the next run goes o
   assert.equal((await ask(`recording/${number}`, { origin: 'http://evil.example' })).status, 403)
   assert.equal((await ask(`recording/${number}`, { 'sec-fetch-site': 'cross-site' })).status, 403)
 
-  if (executablePath) {
-    const browser = await startChromium()
-    try {
-      const page = await browser.newPage({ viewport: { width: 900, height: 900 } })
-      const wrong: string[] = []
-      page.on('console', message => message.type() === 'error' && wrong.push(message.text()))
-      await page.goto(url)
+  if (browserPath) {
+    const wrong = await visited(url, async page => {
       const heard = await page.evaluate(
         `(async () => { const a = document.querySelector('audio'); a.muted = true; await a.play(); a.currentTime = 0.3; await new Promise(r => setTimeout(r, 200)); return [a.duration, a.currentTime, a.error] })()`,
       )
@@ -252,10 +239,8 @@ test('recordings are played, in parts too; copies are found; the next run goes o
       assert.ok(duration > 0.5 && duration < 1 && at >= 0.3 && error === null, JSON.stringify(heard))
       if (process.env.ANNEAL_SHOTS)
         await page.screenshot({ path: join(process.env.ANNEAL_SHOTS, 'sounds.png'), fullPage: true })
-      assert.deepEqual(wrong, [])
-    } finally {
-      await browser.close()
-    }
+    })
+    assert.deepEqual(wrong, [])
   }
 
   await decide('noise/copy.wav', 'drop', { reason: 'near duplicate' })
