@@ -1,16 +1,13 @@
 import { existsSync } from 'node:fs'
-import type { optionTables } from '../api/options.ts'
 import { makeFolder } from '../base/archive.ts'
 import { OptionError } from '../base/errors.ts'
 import { cacheFolder } from '../base/files.ts'
-import type { Options } from '../base/option-table.ts'
 import { npmPack } from '../base/packages.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import { untar } from '../base/tar.ts'
 import { hasDecoders } from '../runtime/sound/compressed.ts'
+import { type DemoOptions, introduce, withFewEpochs } from './demo-kinds.ts'
 import { drive } from './train.ts'
-
-type DemoOptions = Options<typeof optionTables.demo>
 
 /** The sounds of Sonic Pi, from freesound.org: each is in the public domain (CC0), and the package
  *  lists where it is from. */
@@ -42,12 +39,16 @@ export async function demoSound(options: DemoOptions, flags: { json?: boolean | 
       'demo --sound: its recordings are FLAC files; to read them, install one more package, then run it again: npm install audio-decode',
     )
   const folder = await drums(streamReport(process.stderr))
-  const say = (text: string) => (flags.json ? process.stderr : process.stdout).write(`${text}\n`)
-  say(`The recordings: ${folder}\nThe question: which drum is heard? ${classes.map(([name]) => name).join(', ')}\n`)
-  const usual = options.quality === undefined && options.minutes === undefined ? { epochs: demoEpochs } : {}
+  introduce(
+    `The recordings: ${folder}\nThe question: which drum is heard? ${classes.map(([name]) => name).join(', ')}\n`,
+    flags,
+  )
   const { model = 'auto' } = options
   // Its weights are small, and it was compared with a net for pictures on these sounds.
-  const chosen = { ...usual, ...options, model: model === 'auto' ? ('speech-embedding' as const) : model }
+  const chosen = {
+    ...withFewEpochs(options, demoEpochs),
+    model: model === 'auto' ? ('speech-embedding' as const) : model,
+  }
   await drive(flags, (hooks, { trainFolder }) => trainFolder(folder, chosen, hooks))
 }
 

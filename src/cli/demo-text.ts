@@ -1,15 +1,12 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { optionTables } from '../api/options.ts'
 import { makeFolder } from '../base/archive.ts'
 import { cacheFolder } from '../base/files.ts'
-import type { Options } from '../base/option-table.ts'
 import { npmPack } from '../base/packages.ts'
 import { type Report, streamReport } from '../base/progress.ts'
 import { untar } from '../base/tar.ts'
+import { type DemoOptions, introduce, withFewEpochs } from './demo-kinds.ts'
 import { drive } from './train.ts'
-
-type DemoOptions = Options<typeof optionTables.demo>
 
 /** 3,000 sentences from reviews, half of them good, half of them bad (Kotzias et al. 2015, Sentiment Labelled Sentences):
  *  the test data of the package. */
@@ -31,12 +28,11 @@ const demoEpochs = 1
 /** Trains on the sentences, as on any table with a column of texts. */
 export async function demoText(options: DemoOptions, flags: { json?: boolean | undefined }): Promise<void> {
   const file = await sentences(streamReport(process.stderr))
-  const say = (text: string) => (flags.json ? process.stderr : process.stdout).write(`${text}\n`)
-  say(
+  introduce(
     `The texts: ${file}\nThe question: is a sentence from a review of a film, a restaurant or a phone good or bad? Half of them are good.\n`,
+    flags,
   )
-  const usual = options.quality === undefined && options.minutes === undefined ? { epochs: demoEpochs } : {}
-  const chosen = { ...usual, ...options, text: 'sentence', target: ['verdict'] }
+  const chosen = { ...withFewEpochs(options, demoEpochs), text: 'sentence', target: ['verdict'] }
   await drive(flags, (hooks, { trainFolder }) => trainFolder(file, chosen, hooks))
 }
 
