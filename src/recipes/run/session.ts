@@ -11,8 +11,7 @@ import { storedTensors } from '../../train/saved-model.ts'
 import { readWeights, type StoredTensor, writeSafetensors } from '../../weights/index.ts'
 import type { Best } from '../steps/best-weights.ts'
 import type { HeadState } from '../steps/head-state.ts'
-import type { Tuned } from '../steps/tune-by-pairs.ts'
-import type { HeadResult, StageResult, WholeState } from '../steps/types.ts'
+import type { HeadResult, StageResult, Tuned, WholeState } from '../steps/types.ts'
 
 /** The remembered answers of the steps that are done, by name. */
 interface Answers {

@@ -12,20 +12,12 @@ import { netTensors, type Prepared } from '../prepare/prepared.ts'
 import type { Context } from '../run/context.ts'
 import { type Best, type BestKeeper, validated } from './best-weights.ts'
 import { penalties, refitHead } from './fit-linear-head.ts'
-import type { HeadResult } from './types.ts'
+import type { HeadResult, Tuned } from './types.ts'
 
 /** Folds of the comparison: two thirds of the samples train, the others tell. */
 const folds = 3
 /** Fewer samples of a class than this do not make pairs in each fold. */
 const fewest = 4
-
-/** What became of training the body by pairs. */
-export interface Tuned {
-  /** The best weights, if it was better. */
-  best?: Best | undefined
-  /** The strength of L2 of its head. */
-  l2?: number | undefined
-}
 
 /** Where it begins, and the keeper of the best weights. */
 export interface TuneOptions {
@@ -36,8 +28,9 @@ export interface TuneOptions {
 
 /** Trains the body by pairs of samples where there are few of them (`train/pairs.ts`), and compares it with the frozen body in
  *  folds over the training samples: both get a head at the strength of L2 that suits them best, and are judged by the losses
- *  of samples that they were not trained on, at the temperature that fits best. If the mean loss is lower, the body is trained on all training samples, and the
- *  net with its head is the best so far; else the net is as before. A run that was stopped meanwhile does this step again. */
+ *  of samples that they were not trained on, at the temperature that fits best. If the mean loss is lower, the body is trained
+ *  on all training samples, and the net with its head is the best so far; else the net is as before. A run that was stopped
+ *  meanwhile does this step again. */
 export async function tuneByPairs(prepared: Prepared, context: Context, options: TuneOptions): Promise<Tuned> {
   const { session } = context
   const known = session.known('pairs')

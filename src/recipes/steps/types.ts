@@ -36,6 +36,14 @@ export interface HeadResult extends Validated {
   lr: number
 }
 
+/** What became of training the body by pairs. */
+export interface Tuned {
+  /** The best weights, if it was better. */
+  best?: Best | undefined
+  /** The strength of L2 of its head. */
+  l2?: number | undefined
+}
+
 /** The state from which an interrupted phase goes on: plain data, and the tensors of the checkpoint. */
 export interface From<State> {
   state: State
