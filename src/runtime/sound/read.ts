@@ -4,7 +4,6 @@ import { bytesNeeded, describeSound, formatOf, type SoundFormat } from './format
 import { bytesReader, monoFrom, onlyNumbers } from './mono.ts'
 import { joined } from './resample.ts'
 import { openWav } from './wav.ts'
-import { openWhole } from './whole.ts'
 
 /** Opens a recording that is no WAVE file, as this host can. */
 export type OpenOther = (
@@ -31,7 +30,9 @@ export async function readSamples(
   const reader = bytesReader(bytes)
   const format = formatOf(bytes.subarray(0, bytesNeeded))
   if (!format) throw new DataError(describeSound(bytes.subarray(0, bytesNeeded)))
-  const opened = format.decoder ? await openWhole(reader, format, open) : openWav(reader)
+  const opened = format.decoder
+    ? await (await import('./whole.ts')).openWhole(reader, format, open) // loaded for these alone
+    : openWav(reader)
   if (opened.frames !== undefined && opened.frames > seconds * opened.rate)
     throw tooLong(seconds, opened.frames / opened.rate)
   const pieces: Float32Array[] = []
