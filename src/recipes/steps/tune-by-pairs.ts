@@ -44,13 +44,16 @@ export async function tuneByPairs(prepared: Prepared, context: Context, options:
   session.stands('the head over the frozen body', `the training by pairs of ${many}`)
   const start = session.run.seconds
   const clock = clockOf(context, start)
-  const compared = await compare(prepared, context, { plan, clock })
+  // The first of several ranks compares: batches of pairs are too small to share.
+  const comparing = async () => (await compare(prepared, context, { plan, clock })) ?? null
+  const compared = await session.ranks.fromFirst('pairs compared', comparing, context.signal)
   if (!compared) {
     session.choice('pairs', 'left out', `${setting('minutes', context.options.minutes)} leaves no time for them`)
     session.know('pairs', {})
     return {}
   }
-  const { frozen, tuned, l2, difference } = compared
+  const { frozen, tuned, difference } = compared
+  const { l2 } = tuned
   const saw = `${plural(folds, 'fold')} of the training ${many}: mean loss ${tuned.loss.toFixed(3)} with pairs, ${frozen.loss.toFixed(3)} without (difference ${difference.mean.toFixed(3)} ± ${difference.error.toFixed(3)}); accuracy ${(100 * tuned.accuracy).toFixed(1)} % and ${(100 * frozen.accuracy).toFixed(1)} %`
   if (!(difference.mean < 0)) {
     session.choice('pairs', 'not taken', saw)
@@ -72,7 +75,7 @@ export async function tuneByPairs(prepared: Prepared, context: Context, options:
 /** The plan where pairs are to be tried; else why not, where that needs a word. */
 function planOf(
   { pairs: plan, objective, source, domain }: Prepared,
-  { session, options }: Context,
+  { options }: Context,
 ): { plan?: PairsPlan; reason?: string } {
   if (!plan || plan.asked === false) return {}
   const { task, names } = objective
@@ -88,7 +91,6 @@ function planOf(
   const least = Math.min(...counts)
   if (least < fewest)
     return { reason: `a class has ${plural(least, 'training sample')}; ${fewest} are needed to compare by folds` }
-  if (!session.ranks.alone) return { reason: 'several processes do not train by pairs together yet' }
   return { plan }
 }
 
@@ -104,7 +106,6 @@ function clockOf({ options, session }: Context, start: number): () => boolean {
 interface Judged {
   loss: number
   accuracy: number
-  losses: Float64Array
   l2: number
 }
 
@@ -114,7 +115,7 @@ async function compare(
   prepared: Prepared,
   { session, signal, progress }: Context,
   { plan, clock }: { plan: PairsPlan; clock: () => boolean },
-): Promise<{ frozen: Judged; tuned: Judged; l2: number; difference: ReturnType<typeof pairedDifference> } | undefined> {
+): Promise<{ frozen: Judged; tuned: Judged; difference: ReturnType<typeof pairedDifference> } | undefined> {
   const { objective, net, seed, source, classWeights: weights, batchSize, precision } = prepared
   const train = source('train')
   const classes = objective.names.length
@@ -148,16 +149,19 @@ async function compare(
     restore.drop()
   }
   session.stands('the head over the frozen body', 'the training by pairs')
-  const judged = (all: Float32Array[]) => judge(all, labels, classes)
-  const [a, b] = [judged(before), judged(after)]
-  return { frozen: a, tuned: b, l2: b.l2, difference: pairedDifference(b.losses, a.losses) }
+  const [a, b] = [judge(before, labels, classes), judge(after, labels, classes)]
+  return { frozen: a.judged, tuned: b.judged, difference: pairedDifference(b.losses, a.losses) }
 }
 
 /** Temperatures that are tried: bodies that were trained by pairs are too sure, and temperature is fitted after training. */
 const temperatures = [1, 1.5, 2, 3, 5, 8]
 
 /** The best strength of L2, and how well it predicts, at the temperature that fits best. */
-function judge(outputs: readonly Float32Array[], labels: Int32Array, classes: number): Judged {
+function judge(
+  outputs: readonly Float32Array[],
+  labels: Int32Array,
+  classes: number,
+): { judged: Judged; losses: Float64Array } {
   const tried = outputs.flatMap((rows, i) =>
     temperatures.map(t => {
       const losses = sampleLosses(tempered(rows, classes, t), labels, classes, { task: 'single' })
@@ -170,7 +174,8 @@ function judge(outputs: readonly Float32Array[], labels: Int32Array, classes: nu
     const row = outputs[best.i]!.subarray(i * classes, (i + 1) * classes)
     if (row.indexOf(Math.max(...row)) === label) right++
   }
-  return { loss: best.loss, losses: best.losses, accuracy: right / labels.length, l2: penalties[best.i]! }
+  const judged = { loss: best.loss, accuracy: right / labels.length, l2: penalties[best.i]! }
+  return { judged, losses: best.losses }
 }
 
 /** Probabilities as they are where logits are divided by a temperature. */
@@ -188,7 +193,7 @@ function tempered(rows: Float32Array, classes: number, temperature: number): Flo
 /** Trains the body on all training samples, and fits its head. */
 async function take(
   prepared: Prepared,
-  { signal, progress }: Context,
+  { session: { ranks }, signal, progress }: Context,
   { plan, l2, options: { frozen, keeper } }: { plan: PairsPlan; l2: number; options: TuneOptions },
 ): Promise<Best> {
   const { net, objective, source, seed, precision, batchSize, classWeights: weights, device } = prepared
@@ -196,13 +201,20 @@ async function take(
   const rows = Array.from({ length: train.count }, (_, i) => i)
   const total = (folds + 1) * plan.steps
   const onStep = (step: number) => progress('pairs', folds * plan.steps + step, total)
-  await trainPairs(net, train, { ...plan, rows, precision, seed, signal, onStep })
+  const training = async () => {
+    await trainPairs(net, train, { ...plan, rows, precision, seed, signal, onStep })
+    return true
+  }
+  await ranks.fromFirst('pairs trained', training, signal)
+  ranks.copyFirst(net.body.stateDict().values())
   progress('', total, total)
-  const features = await computeFeatures(net, train, { batchSize: Math.max(32, batchSize), precision, signal })
+  const features = await computeFeatures(net, train, { batchSize: Math.max(32, batchSize), precision, signal, ranks })
   if (device !== 'cpu') net.head.to({ device: 'cpu' })
   await refitHead(net, objective, { train: features, views: 0 }, train, { l2, weights, signal })
   if (device !== 'cpu') net.head.to({ device })
-  const evaluation = await evaluate(net.net, source('valid'), { objective, batchSize, precision, device, signal })
+  ranks.copyFirst(net.head.stateDict().values())
+  const how = { objective, batchSize, precision, device, signal, ranks }
+  const evaluation = await evaluate(net.net, source('valid'), how)
   const found = { ...validated(evaluation), epoch: frozen.epoch, size: frozen.size }
   keeper.offer(found, { evaluated: evaluation, over: frozen })
   return found
