@@ -57,9 +57,9 @@ test('a program with learner(), step by step: two processes find, train, validat
   for (const [rank, found] of two.entries()) {
     for (const what of ['found', 'losses', 'probabilities'] as const) {
       const most = far(found[what], one![what])
-      assert.ok(most < 1e-4, `${what} of rank ${rank}: ${most} away`)
+      assert.ok(most < 1e-5, `${what} of rank ${rank}: ${most} away`)
     }
-    assert.ok(Math.abs(found.loss - one!.loss) < 1e-4, `loss ${found.loss}, ${one!.loss}`)
+    assert.ok(Math.abs(found.loss - one!.loss) < 1e-5, `loss ${found.loss}, ${one!.loss}`)
     assert.deepEqual(found.top, one!.top)
     assert.ok(Math.abs(found.now - found.saved) < 1e-5, `predicted ${found.now}, after loading ${found.saved}`)
     assert.match(found.after, /its group has ended: a run .* has a group of its own/)
