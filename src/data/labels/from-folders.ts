@@ -251,9 +251,17 @@ function namedClasses(
         )
     }
   if (classes.length < 2)
-    throw new DataError(`${tooFew(dir, { top, classes, problems, fileKind })}; ${layout(fileKind)}.`)
+    throw new DataError(
+      `${tooFew(dir, { top, classes, problems, fileKind })}; ${layout(fileKind)}.${elsewhere(problems)}`,
+    )
   return classes
 }
+
+/** Where labels may stand if the samples lie outside class folders. */
+const elsewhere = (problems: readonly Problem[]): string =>
+  problems.some(({ kind }) => kind === 'unlabelled')
+    ? ` If the names of the files tell the label (cat_1, dog_2), say how: ${option('labelRegex')} '^([^_]+)_'. If a table tells it, name the table: ${option('labels')}.`
+    : ''
 
 function tooFew(
   dir: string,
