@@ -286,19 +286,28 @@ test('SQL over a file: one SELECT, of this file alone', async t => {
     })
 })
 
-test('Parquet and DuckDB files: types, dates, big whole numbers, tables by name', async t => {
+/** An empty DuckDB file in a folder of its own. `end` writes it out. */
+async function newDatabase(t: TestContext) {
   const { DuckDBInstance } = await import('@duckdb/node-api')
   const dir = tempFolder(t)
   put(dir, { 'x.txt': '' })
   const file = join(dir, 'x.duckdb')
   const instance = await DuckDBInstance.create(file)
   const connection = await instance.connect()
+  const end = () => {
+    connection.closeSync()
+    instance.closeSync()
+  }
+  return { dir, file, connection, end }
+}
+
+test('Parquet and DuckDB files: types, dates, big whole numbers, tables by name', async t => {
+  const { dir, file, connection, end } = await newDatabase(t)
   await connection.run(
     "CREATE TABLE one AS SELECT 1.5::DECIMAL(5,2) AS a, 9007199254740993 AS big, DATE '2020-01-02' AS d, TRUE AS t, 'x' AS w, 'nan'::DOUBLE AS n, 'inf'::DOUBLE AS i, [1,2] AS l UNION ALL SELECT 2, 9007199254740995, NULL, FALSE, ' 7 ', 3, 4, NULL",
   )
   await connection.run(`COPY one TO '${join(dir, 'x.parquet')}' (format parquet)`)
-  connection.closeSync()
-  instance.closeSync()
+  end()
   const expected = {
     a: [1.5, 2],
     big: ['9007199254740993', '9007199254740995'],
@@ -319,12 +328,7 @@ test('Parquet and DuckDB files: types, dates, big whole numbers, tables by name'
 })
 
 test('types of DuckDB: every kind of time, decimals, enums, lengths of time, values with parts, a table without rows', async t => {
-  const { DuckDBInstance } = await import('@duckdb/node-api')
-  const dir = tempFolder(t)
-  put(dir, { 'x.txt': '' })
-  const file = join(dir, 'x.duckdb')
-  const instance = await DuckDBInstance.create(file)
-  const connection = await instance.connect()
+  const { dir, file, connection, end } = await newDatabase(t)
   await connection.run("SET TimeZone = 'UTC'")
   await connection.run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
   const at = "TIMESTAMP '2020-01-02 03:04:05'"
@@ -333,8 +337,7 @@ test('types of DuckDB: every kind of time, decimals, enums, lengths of time, val
     'ok'::mood AS e, '00000000-0000-0000-0000-00000000000a'::UUID AS u, MAP {'k': 1} AS m, {'p': 1} AS o, 'b'::BLOB AS b
     UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL`)
   await connection.run('CREATE TABLE none (a INT)')
-  connection.closeSync()
-  instance.closeSync()
+  end()
   const time = '2020-01-02T03:04:05'
   const { table, said } = await readFile(file, { table: 'one' })
   assert.deepEqual(table, {
