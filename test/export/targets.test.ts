@@ -248,6 +248,6 @@ test('worker: a model that can not be read is tried again at the next request; o
   assert.equal((await fetched('/predict', { method: 'POST', body }, env)).status, 200)
   await assert.rejects(
     workerFiles({ card: testCard(), bytes: 27_000_000 }),
-    /has 25\.7 MiB; .* at most 25 MiB\. Take weights: "float16"/,
+    /has 25\.7 MiB; .* at most 25 MiB\. Take quantize, weights: "int8"/,
   )
 })
