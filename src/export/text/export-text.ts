@@ -71,7 +71,7 @@ export async function exportText(run: string, options: ExportTextOptions = {}): 
     const found = check ? await readable(unchecked.card, known!.of(known!.held, texts)) : undefined
     const checks = found && (await checkText(model, unchecked, found, { runtimes, progress, signal }))
     if (checks) refuseText(checks, weights, `${file} is not written`)
-    const own = net ? probeTexts.slice(0, -1) : probeTexts
+    const own = (await fitting(unchecked.card, probeTexts)).map(i => probeTexts[i]!)
     const outputs = quantize
       ? await answersOf(unchecked, own, { runtime: runtimes[0]!, signal })
       : await trainedAnswers(model, own, { signal })
@@ -98,19 +98,22 @@ async function answersOf(
   }
 }
 
-/** The texts that a file takes: all, or of the net alone those of one window. */
-async function readable(card: TextFileCard, { texts, targets, part }: CheckTexts): Promise<CheckTexts> {
+/** The places of the texts that a file takes: all, or of the net alone those of one window. */
+async function fitting(card: TextFileCard, texts: readonly string[]): Promise<number[]> {
   const { net = false, window, maxTokens } = card.input
-  if (!net) return { texts, targets, part }
-  const most = Math.min(window - 2, maxTokens)
-  const tokens = await tokensIn(card, texts)
-  const rows = Array.from(texts.keys()).filter(i => tokens[i]!.length <= most)
+  const tokens = net ? await tokensIn(card, texts) : []
+  return Array.from(texts.keys()).filter(i => !net || tokens[i]!.length <= Math.min(window - 2, maxTokens))
+}
+
+/** Texts to check a file on, without those that it does not take. Throws if none is left. */
+async function readable(card: TextFileCard, { texts, targets, part }: CheckTexts): Promise<CheckTexts> {
+  const rows = await fitting(card, texts)
   if (rows.length === 0)
     throw new ModelError(
-      `the net alone takes texts of one window, and none of the ${texts.length} texts that were looked at has at most ${most} tokens. --no-check writes the file all the same.`,
+      `the net alone takes texts of one window (${card.input.window} tokens), and the ${texts.length} texts that were looked at are longer. --no-check writes the file all the same.`,
     )
   const width = targets.length / texts.length
-  return { texts: rows.map(i => texts[i]!), targets: take(targets, Int32Array.from(rows), width), part }
+  return { texts: rows.map(i => texts[i]!), targets: take(targets, rows, width), part }
 }
 
 /** The result of a check of a file that was exported before. */
