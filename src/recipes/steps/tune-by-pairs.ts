@@ -78,7 +78,7 @@ async function takeFew(
 ): Promise<Tuned> {
   const { l2 = usualL2 } = options.head
   const found = await take(prepared, context, { plan, l2, trainings: 1, options })
-  const why = `a class has ${plural(few, `training ${prepared.domain.words.one}`, `training ${prepared.domain.words.many}`)}, and folds tell nothing with fewer than ${plan.few.below}; ${plural(plan.steps, 'step')}`
+  const why = `a class has ${plural(few, `training ${prepared.domain.words.one}`, `training ${prepared.domain.words.many}`)}, and folds tell nothing with so few; ${plural(plan.steps, 'step')}`
   return taken(prepared, context, { found, l2, why, start, options })
 }
 
@@ -118,7 +118,7 @@ function planOf(
   const counts = names.map((_, c) => Array.from(targets).filter(y => y === c).length)
   const least = Math.min(...counts)
   if (least < fewest) return { reason: `a class has ${plural(least, 'training sample')}; ${fewest} are needed` }
-  return least < plan.few.below ? { plan, few: least } : { plan }
+  return plan.few && least < plan.few.below ? { plan, few: least } : { plan }
 }
 
 /** Whether the time for pairs is over: half of what is left of the minutes, since the whole net comes after them. */
