@@ -7,6 +7,7 @@ import { recipeFor } from '../../src/api/recipe.ts'
 import { exportCommand } from '../../src/cli/export.ts'
 import { checkSoundFile, exportSound } from '../../src/export/sound/export-sound.ts'
 import { openSoundModel } from '../../src/export/sound/model-graph.ts'
+import { exportSoundPage } from '../../src/export/sound/page.ts'
 import { quantizeSound } from '../../src/export/sound/quantize.ts'
 import { findSoundCard } from '../../src/onnx/index.ts'
 import { load as loadModel } from '../../src/runtime/node.ts'
@@ -88,23 +89,16 @@ test('nets that hear differently have no one input, which is said', async () => 
   await assert.rejects(quantizeSound(model, nothing), /quantize: its nets hear windows of 2 kinds/)
 })
 
-test('a page holds recordings of the run where that is asked for, classes in turn, and says so', async t => {
-  let out = ''
-  t.mock.method(process.stdout, 'write', (text: string) => {
-    out += text
-    return true
-  })
+test('a page holds recordings of the run where that is asked for, classes in turn', async () => {
   const setupOf = (file: string) =>
     JSON.parse(/id="setup">([^<]*)</.exec(readFileSync(file, 'utf8'))![1]!) as {
       examples: { wav: string; label: string }[]
     }
   const [none, some] = [join(folder, 'none.html'), join(folder, 'some.html')]
-  await exportCommand(run, { singleFile: none, check: false })
-  assert.match(out, /no recording of the run is in it/)
+  assert.equal((await exportSoundPage(run, { singleFile: none, check: false })).examples, 0)
   assert.deepEqual(setupOf(none).examples, [])
-  out = ''
-  await exportCommand(run, { singleFile: some, check: false, examples: 4, quantize: true })
-  assert.match(out, /weights quantized\nquantised: .*\n[\s\S]*4 validation recordings are in it as examples: everyone/)
+  const made = await exportSoundPage(run, { singleFile: some, check: false, examples: 4, quantize: true })
+  assert.deepEqual([made.examples, made.part, made.card.weights], [4, 'valid', 'quantized'])
   const { examples } = setupOf(some)
   assert.equal(new Set(examples.map(({ label }) => label)).size, 4, 'each class once')
   for (const { wav: text } of examples) assert.equal(Buffer.from(text, 'base64').toString('latin1', 0, 4), 'RIFF')
