@@ -6,7 +6,8 @@
  *      node --import tsx bench/few-texts.ts package/test/fixtures spam/package/data [--python PYTHON] [--counts 8,16,32] [--seeds 1,2]
  *
  *  PYTHON has setfit, and takes the weights from Anneal's cache. Of each class `count` texts train, and a quarter as many (3 at
- *  least) validate, which only the whole net uses; 400 others test. setfit trains on both. Adds to bench/results/few-texts.json. */
+ *  least) validate; 400 others test. setfit trains on the same texts, and with --both also on those that validate here, since it
+ *  needs none for that. Adds to bench/results/few-texts.json. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
@@ -28,6 +29,7 @@ const { values: flags, positionals } = parseArgs({
     seeds: { type: 'string', default: '1,2' },
     sets: { type: 'string', default: '' },
     ways: { type: 'string', default: 'frozen,whole,usual' },
+    both: { type: 'boolean', default: false },
   },
 })
 const [fixtures, mails] = positionals
@@ -99,7 +101,8 @@ function rival(
   { count, seed, parts }: { count: number; seed: number; parts: (Row & { part: string })[] },
 ) {
   const model = join(cacheFolder('weights'), 'all-minilm-l6-v2-53aa5117')
-  const input = JSON.stringify({ parts, seed, model })
+  const trains = flags.both ? ['train', 'valid'] : ['train']
+  const input = JSON.stringify({ parts, seed, model, trains })
   const ran = spawnSync(flags.python!, ['bench/rivals/few_texts.py'], {
     input,
     env: rivalEnv(),
@@ -108,7 +111,7 @@ function rival(
   })
   if (ran.status !== 0) throw new Error(ran.stderr)
   const found = JSON.parse(ran.stdout.trim().split('\n').at(-1)!) as { accuracy: number; seconds: number }
-  note({ set, count, seed, way: 'setfit (Python)', ...found })
+  note({ set, count, seed, way: flags.both ? 'setfit (Python), validation texts too' : 'setfit (Python)', ...found })
 }
 
 function note(result: Result): void {

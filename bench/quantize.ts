@@ -15,7 +15,7 @@ import { type TrainOptions, trainFolder } from '../src/api/index.ts'
 import { runPictures } from '../src/export/check-files.ts'
 import { exportModel } from '../src/export/export-model.ts'
 import { modelGraph, preprocessings } from '../src/export/model-graph.ts'
-import { answers, fileOf, type Pixels } from '../src/export/quantize/calibrate.ts'
+import { answers, fileOf, type Samples } from '../src/export/quantize/calibrate.ts'
 import { pixelsOf } from '../src/export/quantize/pixels.ts'
 import { verdictOf } from '../src/export/quantize/verdict.ts'
 import { storeWeights } from '../src/export/store-weights.ts'
@@ -71,8 +71,8 @@ async function measure(data: string, [model, weights]: readonly string[]) {
   }
 }
 
-const own = ({ metric, loss, pictures }: ReturnType<typeof verdictOf>, bytes: number) => ({
-  pictures,
+const own = ({ metric, loss, samples }: ReturnType<typeof verdictOf>, bytes: number) => ({
+  pictures: samples,
   bytes,
   accuracy: metric.before,
   loss: loss.before,
@@ -80,7 +80,7 @@ const own = ({ metric, loss, pictures }: ReturnType<typeof verdictOf>, bytes: nu
 
 /** What onnxruntime's tool makes of the same net. */
 function rivals({ net, train, valid, labels }: Rivalled): unknown[] {
-  const put = (name: string, pixels: Pixels) => {
+  const put = (name: string, pixels: Samples) => {
     const { data, dims } = pixels.batch(0, pixels.count).pixels!
     const { buffer, byteOffset, byteLength } = data as Float32Array
     writeFileSync(join(work, name), new Uint8Array(buffer, byteOffset, byteLength))
@@ -97,8 +97,8 @@ function rivals({ net, train, valid, labels }: Rivalled): unknown[] {
 }
 interface Rivalled {
   net: Uint8Array
-  train: Pixels
-  valid: Pixels
+  train: Samples
+  valid: Samples
   labels: ArrayLike<number>
 }
 

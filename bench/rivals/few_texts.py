@@ -1,5 +1,5 @@
 """SetFit in Python with its own settings (body 2e-5, batches of 16 pairs, one epoch of all pairs, logistic regression as head) on
-given texts. stdin: {"parts": [{"text", "label", "part"}], "seed", "model"}; stdout: a line of JSON."""
+given texts. stdin: {"parts": [{"text", "label", "part"}], "seed", "model", "trains": parts that train}; stdout: a line of JSON."""
 
 import json
 import os
@@ -20,7 +20,7 @@ given = json.load(sys.stdin)
 torch.manual_seed(given["seed"])
 names = sorted({p["label"] for p in given["parts"]})
 part = lambda wanted: [p for p in given["parts"] if p["part"] in wanted]
-train, test = part(("train", "valid")), part(("test",))
+train, test = part(given["trains"]), part(("test",))
 began = time.perf_counter()
 model = SetFitModel(model_body=SentenceTransformer(given["model"], device="cpu"), model_head=LogisticRegression())
 data = Dataset.from_dict(dict(text=[p["text"] for p in train], label=[names.index(p["label"]) for p in train]))

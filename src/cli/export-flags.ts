@@ -19,7 +19,7 @@ export interface ExportFlags {
   examples?: number | undefined
 }
 
-/** Throws for options that only models of pictures take, or of texts, too. `what`: what this is a model of; `why`: what leaving them out means. */
+/** Throws for options that models of pictures, texts and sounds take. `what`: what this is a model of; `why`: what leaving them out means. */
 export function refuseOptions(
   flags: ExportFlags,
   names: readonly (keyof ExportFlags)[],
@@ -27,10 +27,9 @@ export function refuseOptions(
 ): void {
   const odd = names.filter(name => flags[name] !== undefined)
   if (odd.length === 0) return
-  const of = odd.every(name => name === 'examples') ? 'pictures and texts' : 'pictures'
   const [are, them] = odd.length === 1 ? ['is an option', 'it'] : ['are options', 'them']
   throw new OptionError(
-    `${odd.map(flagOf).join(', ')}: ${are} for models of ${of}, and this is a model of ${what}. Leave ${them} out${why}.`,
+    `${odd.map(flagOf).join(', ')}: ${are} for models of pictures, texts and sounds, and this is a model of ${what}. Leave ${them} out${why}.`,
   )
 }
 

@@ -13,7 +13,7 @@ export const isPage = ({ page, singleFile, examples }: ExportFlags): boolean =>
 /** Throws for options that do not go with a page, where one is asked for, and without a run. Returns whether one is. */
 export function pageAsked(run: string | undefined, flags: ExportFlags): boolean {
   if (!isPage(flags)) return false
-  const besides = (['out', 'check'] as const).filter(name => flags[name] !== undefined && flags[name] !== false)
+  const besides = (['out', 'check', 'net'] as const).filter(name => flags[name] !== undefined && flags[name] !== false)
   if (besides.length > 0)
     throw new OptionError(
       `${besides.map(flagOf).join(', ')}: does not go with a page, which has its own model in it. Leave it out.`,

@@ -48,6 +48,10 @@ export function folderLines(result: ExportedFolder<AnyCard> | object): string {
 export const probeLines = (probes: readonly { name: string; difference: number }[], what: string): string =>
   probes.map(({ name, difference }) => `${name}: ${what} by ${small(difference)}\n`).join('')
 
+/** What a check accepts, for the title of its table. */
+export const accepted = ({ tolerance }: { tolerance?: number | undefined }): string =>
+  tolerance === undefined ? '' : ` (accepted: ${tolerance})`
+
 /** A difference in a table of checks. */
 export const small = (value: number): string =>
   value > 0 && value < 1e-3 ? value.toExponential(1) : value.toPrecision(2)

@@ -3,9 +3,10 @@ import type { ExportedText, ExportTextOptions } from '../export/text/export-text
 import type { TextPageOptions } from '../export/text/page.ts'
 import type { TextCheck } from '../onnx/index.ts'
 import { setUpOnce } from '../setup/index.ts'
-import { type ExportFlags, refuseBesideFolder, refuseOptions } from './export-flags.ts'
+import { type ExportFlags, refuseBesideFolder } from './export-flags.ts'
 import { examplesLine, pageAsked, pageLines } from './export-page.ts'
 import {
+  accepted,
   checkLines,
   exporting,
   fileLine,
@@ -20,14 +21,11 @@ import {
   small,
   uncheckedLine,
 } from './export-result.ts'
-
-/** Options of pictures alone. */
-const ofPictures = ['net', 'quantize'] as const
+import { quantization } from './quantization.ts'
 
 /** `anneal export` of a model of texts: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTextCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
-  const { out, to, check, data, runtimes, weights, json = false } = flags
-  refuseOptions(flags, ofPictures, { what: 'texts' })
+  const { out, to, check, net, quantize, data, runtimes, weights, json = false } = flags
   refuseBesideFolder(flags)
   if (run !== undefined) await setUpOnce()
   const pages = pageAsked(run, flags)
@@ -39,16 +37,20 @@ export async function exportTextCommand(run: string | undefined, flags: ExportFl
     const what = 'the answers to the texts of the card differ'
     return print(found, json, () => probeLines(found.probes, what) + table(found.checks, found.card.task))
   }
-  const options = { data, runtimes, weights, check: check !== false }
+  const options = { data, runtimes, weights, quantize, check: check !== false }
   if (pages) return exportTextPage(run!, flags, options)
   const result = await exporting({ json, stopped: 'no file was written' }, how =>
-    exported(run!, to, { ...options, out, ...how }),
+    exported(run!, to, { ...options, net, out, ...how }),
   )
-  const { input, weights: stored, task, checks = [] } = result.card
+  const { input, weights: stored, task, checks = [], quantization: integers } = result.card
+  const cut = input.net
+    ? `of at most ${input.window} tokens: the net alone, which cuts no windows`
+    : `windows of ${input.window} tokens are cut in the graph`
   print(result, json, () =>
     [
       `${fileLine(result)}, weights ${stored}\n`,
-      `in   ${input.ids}, ${input.mask}  int64 [texts, tokens]; the tokenizer is in the file's card, windows of ${input.window} tokens are cut in the graph\n`,
+      `in   ${input.ids}, ${input.mask}  int64 [texts, tokens]; the tokenizer is in the file's card, ${cut}\n`,
+      integers ? quantization(integers, task, { one: 'text', many: 'texts' }) : '',
       table(checks, task),
       uncheckedLine(check),
       folderLines(result),
@@ -66,8 +68,9 @@ async function exportTextPage(
   const made = await exporting({ json, stopped: 'no page was written' }, how =>
     write(run, { ...options, page, singleFile, examples, ...how }),
   )
-  const { checks = [], task, weights } = made.card
-  const checked = `weights ${weights}\n${table(checks, task)}${uncheckedLine(check)}`
+  const { checks = [], task, weights, quantization: integers } = made.card
+  const cost = integers ? quantization(integers, task, { one: 'text', many: 'texts' }) : ''
+  const checked = `weights ${weights}\n${cost}${table(checks, task)}${uncheckedLine(check)}`
   const holds = examplesLine(made, { one: 'text', many: 'texts' })
   print(made, json, () => pageLines(made.files, { table: checked, holds, page, singleFile }))
 }
@@ -90,5 +93,5 @@ function table(checks: readonly TextCheck[], task: 'single' | 'multi' | 'regress
     metricColumn(first.metric, task),
     ['ms per text', check => check.milliseconds.toFixed(1)],
   ])
-  return `${first.texts} ${partOf(first, 'texts')}, from text to answer, against the trained net in float32 (accepted: ${first.tolerance}):\n${lines}`
+  return `${first.texts} ${partOf(first, 'texts')}, from text to answer, against the trained net in float32${accepted(first)}:\n${lines}`
 }

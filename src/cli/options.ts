@@ -37,11 +37,11 @@ export const commandFlags = {
       .says('the file to write; with --to the folder'),
     to: choice('docker', 'lambda', 'worker', 'transformers').flag('--to <target>').otherwise('the file alone')
       .says('write a folder that runs the model there, with README and test'),
-    net: bool().flag('--net').says('write the net alone, from normalised pixels on (net.onnx)'),
+    net: bool().flag('--net').says('write the net alone (net.onnx): from normalised pixels, the tokens of one window, or the spectra of a window'),
     weights: choice('float32', 'float16', 'int8').flag('--weights <type>').default('float32')
       .says('how the weights are stored: fewer bytes to download; the file computes in float32'),
     quantize: bool().flag('--quantize')
-      .says('compute with integers: int8 weights and values, ranges from training pictures; layers that lose most stay float32'),
+      .says('compute with integers: int8 weights and values, ranges from training samples; layers that lose most stay float32'),
     check: or(path('the path of a .onnx file'), off()).flag('--check <file>').example('model.onnx')
       .says('check this exported file on this machine, against the trained net where its run is given; write nothing'),
     page: path('the path of a folder').flag('--page <folder>').example('page')
@@ -49,7 +49,7 @@ export const commandFlags = {
     singleFile: path('the path of a .html file').flag('--single-file <file>').example('page.html')
       .says('write that page as one HTML file with the model in it, which opens by a double click, offline'),
     examples: int(0, 100).flag('--examples <n>').default(0, 'samples may be private, and everyone who gets the page sees them')
-      .says('with a page of pictures or texts: put so many validation samples into it, pictures small and without metadata, texts whole').example(8),
+      .says('with a page of pictures, texts or sounds: put so many validation samples into it, pictures small and without metadata, texts whole, of sounds 10 s').example(8),
     data: path('the path of a folder').flag('--data <folder>').example('photos').says('where the pictures or the table of the run have moved to'),
     runtimes: list(choice('onnxruntime-node', 'onnxruntime-web'), { least: 1 }).flag('--runtimes <names>').otherwise('onnxruntime-node,onnxruntime-web')
       .example(['onnxruntime-node']).says('the runtimes of the check'),

@@ -11,6 +11,10 @@ import { keepMemory } from '../torch/index.ts'
 import type { Prediction } from '../train/prediction.ts'
 import type { PredictFlags } from './predict-table.ts'
 import { flat } from './style.ts'
+import { createReporter } from './terminal.ts'
+
+/** A sample of so many bytes takes long enough that its progress is shown. */
+const long = 32e6
 
 /** `anneal predict`: a label and probabilities for each sample (a picture, say), or for each row of a table. */
 export async function predict(run: string, paths: string[], flags: PredictFlags): Promise<void> {
@@ -39,7 +43,13 @@ export async function predict(run: string, paths: string[], flags: PredictFlags)
     failed++
     process.stderr.write(`anneal: ${flat(error.message)}\n`)
   }
-  for await (const prediction of predictAll({ onError })) {
+  const reporter = createReporter({ json, out: process.stderr })
+  const onRead = (name: string, bytes: number, all: number) => {
+    if (all >= long)
+      reporter.progress({ label: `MB of ${flat(name)}`, done: Math.floor(bytes / 1e6), total: Math.ceil(all / 1e6) })
+  }
+  for await (const prediction of predictAll({ onError, onRead })) {
+    reporter.close()
     done++
     const line = json
       ? jsonLine(prediction, predictor)

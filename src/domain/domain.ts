@@ -126,6 +126,9 @@ export interface PairsPlan extends PairSettings {
   below: number
   /** Whether the options ask for it or forbid it. */
   asked?: boolean | undefined
+  /** With fewer training samples of a class than `below`, folds would train on too few of them to tell: the body is trained by pairs
+   *  with these steps and this rate, and is not compared. Absent: always compared. */
+  few?: { below: number; steps: number; rate: number } | undefined
   /** Its option. */
   option: string
 }

@@ -13,7 +13,7 @@ import { answer } from '../vision/inference/answer.ts'
 import type { LoadedModel, ModelCard } from '../vision/inference/saved.ts'
 import type { Picture } from '../vision/types.ts'
 import type { CheckFiles } from './check-files.ts'
-import { compared, largest, median, numbersOf, typed } from './compare.ts'
+import { compared, largest, leastQuantized, median, numbersOf, refuseCost, typed } from './compare.ts'
 import { preprocessings } from './model-graph.ts'
 import type { CheckOptions } from './options.ts'
 import { verdictOf } from './quantize/verdict.ts'
@@ -35,7 +35,8 @@ export interface Bounds {
  *  differ by any amount; what counts is what it costs (`refuseCostly`), and that it answers alike everywhere. */
 export const bounds = (weights: Card['weights']): Bounds => {
   if (weights === 'float32') return { same: 0.995, onPixels: 1e-4, onFiles: 0.02, onProbe: 0.02 }
-  if (weights === 'quantized') return { same: 0.85, onPixels: 1, onFiles: Number.POSITIVE_INFINITY, onProbe: 0.1 }
+  if (weights === 'quantized')
+    return { same: leastQuantized, onPixels: 1, onFiles: Number.POSITIVE_INFINITY, onProbe: 0.1 }
   return { same: 0.99, onPixels: 0.05, onFiles: 0.05, onProbe: 0.05 }
 }
 
@@ -133,31 +134,9 @@ export function refuseDifferent(checks: readonly CardCheck[], weights: Card['wei
   }
 }
 
-/** Throws where a quantised file costs more in a runtime than validation leaves open about the trained net. When it was
- *  quantised, the upper end of what it costs was within that; here it is what it costs, since the pictures may be fewer. */
+/** The same for a quantised file, by what it costs. */
 export function refuseCostly(checks: readonly CardCheck[], what: string, todo: string): void {
-  const { same: least } = bounds('quantized')
-  for (const { runtime, files, same, loss } of checks) {
-    const by = loss ? loss.after - loss.before : 0
-    if (tooManyOther(Math.round((1 - same) * files), files, 1 - least) || !(by <= (loss?.allowed ?? 0)))
-      throw new ModelError(
-        `${what}: in ${runtime} the quantised model answers too differently from the trained net. ${percent(same)} of the labels of ${plural(files, 'file')} are the same, expected ${percent(least)}; its loss is ${by.toPrecision(2)} higher, expected at most ${(loss?.allowed ?? 0).toPrecision(2)}. ${todo}`,
-      )
-  }
-}
-
-/** Whether more labels differ than chance explains where the share `allowed` of all labels differs: a net with that share
- *  would give as many in fewer than 5 % of such samples (the upper tail of the binomial distribution). Of 6 pictures 3 are
- *  too many, of 100 pictures 22, for a share of 0.15. */
-export function tooManyOther(other: number, count: number, allowed: number): boolean {
-  // P(X = k) from P(X = k - 1), from k = 0 on; in logarithms, since (1 - allowed)^count may be too small for a number.
-  let term = count * Math.log1p(-allowed)
-  let below = 0
-  for (let k = 0; k < other; k++) {
-    below += Math.exp(term)
-    term += Math.log(((count - k) * allowed) / ((k + 1) * (1 - allowed)))
-  }
-  return 1 - below < 0.05
+  for (const check of checks) refuseCost(check, { count: check.files, noun: 'file', what, todo })
 }
 
 /** The answers of the trained net: its own decoding, batches of 16, in float32. */

@@ -1,5 +1,5 @@
-import { ModelError, OptionError } from '../base/errors.ts'
-import { option, setting } from '../base/options.ts'
+import { ModelError } from '../base/errors.ts'
+import { option } from '../base/options.ts'
 import { version } from '../base/version.ts'
 import {
   type Card,
@@ -24,8 +24,8 @@ import { numbersOf, probeDifference } from './compare.ts'
 import { fileToWrite, homeOf, readFile, writeExport } from './files.ts'
 import { exportCard, pictureMetadata } from './model-card.ts'
 import { modelGraph } from './model-graph.ts'
-import type { NetExportOptions } from './options.ts'
-import { quantize as quantizeNet } from './quantize/index.ts'
+import { type NetExportOptions, storedAs } from './options.ts'
+import { quantizePictures } from './quantize/pictures.ts'
 import { load, type RuntimeName, runtimeNames } from './runtimes.ts'
 import { storeWeights } from './store-weights.ts'
 
@@ -33,13 +33,8 @@ import { storeWeights } from './store-weights.ts'
 export interface ExportOptions extends NetExportOptions {
   /** The file to write. Default: `model.onnx` (of the net alone `net.onnx`) in the run's folder, or beside the model. */
   out?: string | undefined
-  /** The net alone, from normalised pixels on. */
-  net?: boolean | undefined
   /** With an output `heat`, class activation maps, where the model is one net whose head is linear. Default: no. */
   heat?: boolean | undefined
-  /** Integers instead of floats: int8 weights and uint8 values, with ranges from training pictures. Layers that change the
-   *  answers most stay float32, and the export throws if that is not enough. */
-  quantize?: boolean | undefined
   /** The most pictures of the check. Default: 200. */
   pictures?: number | undefined
 }
@@ -71,11 +66,7 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
     signal,
   } = options
   const { runtimes = runtimeNames } = options
-  if (quantize && options.weights !== undefined && options.weights !== 'float32')
-    throw new OptionError(
-      `${setting('weights', options.weights)}: does not fit ${option('quantize')}, which stores the weights as int8. Leave one of them out.`,
-    )
-  const weights = quantize ? 'quantized' : (options.weights ?? 'float32')
+  const weights = storedAs(options)
   const model = loadModel(run)
   try {
     refuseDepth(model)
@@ -84,7 +75,9 @@ export async function exportModel(run: string, options: ExportOptions = {}): Pro
     const skip = quantize ? `Or leave out ${option('quantize')}.` : undefined
     const pictures = check || quantize ? await runPictures(run, model.card, { data, signal, skip }) : undefined
     const files = check ? pictures!.of(pictures!.held, most) : undefined
-    const integers = quantize ? await quantizeNet(model, pictures!, { heat, runtimes, progress, signal }) : undefined
+    const integers = quantize
+      ? await quantizePictures(model, pictures!, { heat, runtimes, progress, signal })
+      : undefined
     const encode = (
       graph: ReturnType<typeof modelGraph>,
       own: boolean,

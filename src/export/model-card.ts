@@ -35,7 +35,7 @@ export function netFacts<Noun extends string>(
   card: AnyModelCard,
   members: readonly AnyModelCard[],
   noun: Noun,
-): NetCard & { validation?: CardValidation & Record<Noun, number> } {
+): Omit<NetCard, 'weights' | 'quantization'> & { validation?: CardValidation & Record<Noun, number> } {
   const { task = 'single', classes, thresholds, metrics } = card
   const dir = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : dirname(path)
   const run = isRun(dir) ? dir : undefined

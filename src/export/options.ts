@@ -1,3 +1,6 @@
+import { OptionError } from '../base/errors.ts'
+import { option, setting } from '../base/options.ts'
+import type { Card } from '../onnx/index.ts'
 import type { RuntimeName } from './runtimes.ts'
 
 /** What the exports of all kinds of models take. */
@@ -18,6 +21,22 @@ export interface CommonExportOptions {
 export interface NetExportOptions extends CommonExportOptions {
   /** How the weights are stored; the file computes in float32. Default: float32. */
   weights?: 'float32' | 'float16' | 'int8' | undefined
+  /** Integers instead of floats: int8 weights and uint8 values, with ranges from training samples. Layers that change the
+   *  answers most stay float32, and the export throws if that is not enough. */
+  quantize?: boolean | undefined
+  /** The net alone: of pictures from normalised pixels on, of texts from the tokens of one window, of sounds from the spectra of a
+   *  window. */
+  net?: boolean | undefined
+}
+
+/** How the weights of a file are stored. Throws if both options for that are given. */
+export function storedAs({ weights, quantize }: Pick<NetExportOptions, 'weights' | 'quantize'>): Card['weights'] {
+  if (!quantize) return weights ?? 'float32'
+  if (weights !== undefined && weights !== 'float32')
+    throw new OptionError(
+      `${setting('weights', weights)}: does not fit ${option('quantize')}, which stores the weights as int8. Leave one of them out.`,
+    )
+  return 'quantized'
 }
 
 /** How a check runs. */

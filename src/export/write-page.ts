@@ -2,16 +2,21 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Assets } from '../page/assets.ts'
-import type { Example } from '../page/document.ts'
-import type { TextExample } from '../page/text-document.ts'
-import { type PageCard, type PagePlace, type Written, writePage, writeSingleFile } from '../page/write.ts'
+import {
+  type AnyExample,
+  type PageCard,
+  type PagePlace,
+  type Written,
+  writePage,
+  writeSingleFile,
+} from '../page/write.ts'
 
 /** Writes a page with its model. exported: writes the model into a file, and gives its card. Returns the files with their sizes
  *  in bytes. */
 export async function writePageWith<C extends PageCard>(
   { page, singleFile }: PagePlace,
   assets: Assets,
-  examples: readonly (Example | TextExample)[],
+  examples: readonly AnyExample[],
   exported: (out: string) => Promise<{ card: C }>,
 ): Promise<{ files: Written; card: C }> {
   const work = singleFile === undefined ? undefined : mkdtempSync(join(tmpdir(), 'anneal-page-'))

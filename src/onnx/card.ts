@@ -62,19 +62,19 @@ export interface CardCheck {
 export interface CardQuantization {
   /** How the ranges of values were chosen. */
   method: 'minmax' | 'percentile' | 'mse'
-  /** Training pictures that the ranges were measured on. */
+  /** Training samples that the ranges were measured on. */
   calibration: number
   /** How many convolutions and matrix products the net has, and which of them stayed float32. */
   layers: number
   float32: readonly string[]
-  /** Measured on these pictures of the validation part (`train` for folds): the loss, the metric of the task, and the share of
+  /** Measured on these samples of the validation part (`train` for folds): the loss, the metric of the task, and the share of
    *  same labels. Before: float32. */
   part: 'valid' | 'train'
-  pictures: number
+  samples: number
   loss: CardCost
   metric: CardCost & { name: string }
   same: number
-  /** Bytes of the net alone, and milliseconds for one picture in it, in float32 and quantised. */
+  /** Bytes of the net alone, and milliseconds for one sample in it, in float32 and quantised. */
   bytes: { float32: number; quantized: number }
   milliseconds: readonly { runtime: string; float32: number; quantized: number }[]
 }
@@ -117,6 +117,9 @@ export interface NetCard extends FileCard {
   licence?: string
   /** sha256 of the trained weights and of the list of training samples with their digests. */
   digests: { weights: readonly string[]; data?: string }
+  /** How the weights are stored; `quantized`: int8, and layers compute with integers, too. */
+  weights: 'float32' | 'float16' | 'int8' | 'quantized'
+  quantization?: CardQuantization
 }
 
 /** The result of a check of an exported model of texts or sounds in one runtime, beside the trained net. */
@@ -129,12 +132,14 @@ export interface NetCheck {
   same: number
   /** The largest difference of a probability; of a value in standard deviations of its target. */
   difference: number
-  /** What is accepted. */
-  tolerance: number
+  /** The largest difference that is accepted; a quantised file has none, and what its `loss` allows counts. */
+  tolerance?: number
   /** The metric of the task by the trained net and by the exported file. */
   metric: string
   trained: number
   exported: number
+  /** Of a quantised file: what it costs in loss. */
+  loss?: CardCost
   /** Milliseconds for one sample, as it goes into the graph, to the answer: the median, one at a time. */
   milliseconds: number
 }
@@ -149,9 +154,6 @@ export interface Card extends NetCard {
   heat?: { rows: number; columns: number }
   /** What the model predicted on the validation pictures. Absent in older files. */
   validation?: CardValidation & { pictures: number }
-  /** How the weights are stored; `quantized`: int8, and layers compute with integers, too. */
-  weights: 'float32' | 'float16' | 'int8' | 'quantized'
-  quantization?: CardQuantization
   checks?: readonly CardCheck[]
   /** A picture (`probePicture`) and the first output for it, which every device must give. */
   probe?: { width: number; height: number; seed: number; outputs: readonly number[] }

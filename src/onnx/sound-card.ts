@@ -1,4 +1,4 @@
-import type { Card, CardValidation, NetCard, NetCheck } from './card.ts'
+import type { CardValidation, NetCard, NetCheck } from './card.ts'
 import { findCardOf } from './find-card.ts'
 
 /** How a recording goes into the graph, which cuts it into windows and computes their spectra by itself. */
@@ -17,6 +17,8 @@ export interface SoundCardInput {
   windows: readonly number[]
   /** Samples between two windows, one for each net. */
   hops: readonly number[]
+  /** Of the net alone: the shape of a spectrum, which its input has for each window: float32 [N, …shape]. */
+  net?: readonly number[]
 }
 
 /** The result of a check of an exported model of sounds in one runtime: from file to label, beside the trained net. */
@@ -33,8 +35,6 @@ export interface SoundFileCard extends NetCard {
   input: SoundCardInput
   /** What the model predicted on the validation recordings. Of long recordings each window counts. */
   validation?: CardValidation & { recordings: number }
-  /** How the weights are stored. */
-  weights: Exclude<Card['weights'], 'quantized'>
   checks?: readonly SoundCheck[]
   /** The lengths of made sounds (`probeSound`), in samples, and the answers to them, which every device must give:
    *  [sounds × classes]. */

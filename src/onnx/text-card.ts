@@ -1,4 +1,4 @@
-import type { Card, CardValidation, NetCard, NetCheck } from './card.ts'
+import type { CardValidation, NetCard, NetCheck } from './card.ts'
 import { findCardOf } from './find-card.ts'
 
 /** How the tokens of a text go into the graph, which cuts them into windows by itself. */
@@ -14,6 +14,8 @@ export interface TextCardInput {
   window: number
   /** The most tokens of a text that are read: its beginning, and a quarter of them from its end. */
   maxTokens: number
+  /** Of the net alone: the graph cuts no text, so a row has at most `window` tokens, `begin` and `end` among them. */
+  net?: boolean
 }
 
 /** The result of a check of an exported model of texts in one runtime: from text to label, beside the trained net. */
@@ -35,8 +37,6 @@ export interface TextFileCard extends NetCard {
   columns?: { text: string; target: readonly string[] }
   /** What the model predicted on the validation texts. */
   validation?: CardValidation & { texts: number }
-  /** How the weights are stored. */
-  weights: Exclude<Card['weights'], 'quantized'>
   checks?: readonly TextCheck[]
   /** Texts and the answers to them, which every device must give: [texts × classes]. */
   probe?: { texts: readonly string[]; outputs: readonly number[] }

@@ -3,9 +3,20 @@ import type { SoundFileCard } from '../onnx/index.ts'
 import { type Html, html } from '../report/page/html.ts'
 import { about, aboutModel, checkedRow, labelList, lastRows, metricRows, type Parts, pageShell } from './document.ts'
 
-/** The page of a model of sounds: files are chosen, or the microphone is heard. `parts` that have no address follow in the body
+/** An example recording: a WAVE file in base64, and what it is labelled with. */
+export interface SoundExample {
+  wav: string
+  label: string
+}
+
+/** The page of a model of sounds: files are chosen, the microphone is heard, or an example is taken. `parts` that have no address follow in the body
  *  (`embedded`). */
-export function soundPageOf(card: SoundFileCard, parts: Parts, embedded: Html = html``): string {
+export function soundPageOf(
+  card: SoundFileCard,
+  parts: Parts,
+  examples: readonly SoundExample[],
+  embedded: Html = html``,
+): string {
   const { name, task, classes, thresholds, input } = card
   const [window] = input.windows as [number]
   const streams = input.windows.every(other => other === window)
@@ -16,6 +27,7 @@ export function soundPageOf(card: SoundFileCard, parts: Parts, embedded: Html = 
     ...(thresholds && { thresholds }),
     rate: input.rate,
     ...(streams && { window }),
+    examples,
   }
   const seconds = (window / input.rate).toFixed(2)
   const main = html`<main>
@@ -25,6 +37,7 @@ export function soundPageOf(card: SoundFileCard, parts: Parts, embedded: Html = 
 <label id="drop"><strong>Choose recordings</strong> or drop them here<input id="file" type="file" accept="audio/*,video/*" multiple></label>
 <div class="row"><button type="button" id="microphone">Use the microphone</button></div>
 </form>
+${examples.length > 0 && exampleList(examples)}
 <div id="state"><p id="said" role="status">Loading the model …</p><progress id="progress" aria-label="Loading the model"></progress></div>
 <noscript><p class="bad">This page needs JavaScript: the model computes in the browser.</p></noscript>
 <section id="live" class="heard" aria-labelledby="live-h" hidden>
@@ -43,6 +56,14 @@ ${aboutModel(facts(card), 'recording')}
 </main>`
   return pageShell({ title: name, setup, rules: { 'media-src': 'blob:' }, sources: ' blob:', main }, parts, embedded)
 }
+
+const exampleList = (examples: readonly SoundExample[]) => html`<section aria-labelledby="examples-h">
+<h2 id="examples-h">Or try an example</h2>
+<ul id="examples">${examples.map(
+  ({ label }, i) =>
+    html`<li><button type="button" class="example" data-example="${i}"><bdi>${label}</bdi></button></li>`,
+)}</ul>
+</section>`
 
 /** The model's card, for a person. */
 function facts(card: SoundFileCard): [string, string][] {

@@ -9,7 +9,7 @@ import type { Card, SoundFileCard, TableFileCard, TextFileCard } from '../onnx/i
 import { type Html, html, raw } from '../report/page/html.ts'
 import { type Assets, wasmFile } from './assets.ts'
 import { type Example, generator, type Parts, pageOf } from './document.ts'
-import { soundPageOf } from './sound-document.ts'
+import { type SoundExample, soundPageOf } from './sound-document.ts'
 import { tablePageOf } from './table-document.ts'
 import { type TextExample, textPageOf } from './text-document.ts'
 
@@ -64,7 +64,7 @@ export function writePage(
   model: Uint8Array,
   card: PageCard,
   assets: Assets,
-  examples: readonly (Example | TextExample)[],
+  examples: readonly AnyExample[],
 ): Written {
   const { script, wasm, licences } = assets
   // The digest in the address keeps a browser from joining files of two exports out of its cache.
@@ -93,14 +93,13 @@ export function writePage(
 /** The card of a model that a page can hold. */
 export type PageCard = Card | SoundFileCard | TextFileCard | TableFileCard
 
-/** The page of a model by its kind. examples: pictures for a model of pictures, texts for one of texts. */
-function documentOf(
-  card: PageCard,
-  parts: Parts,
-  examples: readonly (Example | TextExample)[],
-  embedded: Html = html``,
-): string {
-  if (card.format === 'anneal-sound-model') return soundPageOf(card, parts, embedded)
+/** An example in a page, of the kind of its model. */
+export type AnyExample = Example | TextExample | SoundExample
+
+/** The page of a model by its kind. */
+function documentOf(card: PageCard, parts: Parts, examples: readonly AnyExample[], embedded: Html = html``): string {
+  if (card.format === 'anneal-sound-model')
+    return soundPageOf(card, parts, examples as readonly SoundExample[], embedded)
   if (card.format === 'anneal-table-model') return tablePageOf(card, parts, embedded)
   if (card.format === 'anneal-text-model') return textPageOf(card, parts, examples as readonly TextExample[], embedded)
   return pageOf(card, parts, examples as readonly Example[], embedded)
@@ -115,7 +114,7 @@ export function writeSingleFile(
   model: Uint8Array,
   card: PageCard,
   assets: Assets,
-  examples: readonly (Example | TextExample)[],
+  examples: readonly AnyExample[],
 ): Written {
   const { script, wasm, licences } = assets
   const mark = '<!-- the files -->'

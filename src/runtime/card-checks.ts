@@ -38,6 +38,13 @@ export function checkFacts(
   return wrong
 }
 
+/** How a file with the net alone is refused. takes: what it takes instead of samples. */
+export const netAlone = (file: string, takes: string): RunError =>
+  new RunError(
+    'model',
+    `${file}: it is a net alone (anneal export --net), which takes ${takes}. Load the model.onnx of the same run: anneal export without --net.`,
+  )
+
 interface Shape {
   name: string
   type?: string

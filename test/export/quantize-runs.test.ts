@@ -66,7 +66,7 @@ test('one label: integers on training pictures, checked on validation pictures',
   assert.equal(q.part, 'valid')
   assert.equal(q.layers, 26)
   assert.equal(q.calibration, 36, 'all training pictures, and no others')
-  assert.equal(q.pictures, card.checks![0]!.files)
+  assert.equal(q.samples, card.checks![0]!.files)
   assert.ok(q.float32.length > 0 || q.bytes.quantized < 0.35 * q.bytes.float32, JSON.stringify(q.bytes))
   const { checks } = await checkFile(file, { run: dir })
   assert.ok(checks.length === 2 && checks[0]!.loss, 'it can be checked again')

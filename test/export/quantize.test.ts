@@ -6,8 +6,8 @@ import { test } from 'node:test'
 import { fromBinary } from '@bufbuild/protobuf'
 import * as ort from 'onnxruntime-node'
 import { rng } from '../../src/base/random.ts'
-import { tooManyOther } from '../../src/export/check.ts'
-import { answers, calibrate, fileOf, type Pixels } from '../../src/export/quantize/calibrate.ts'
+import { tooManyOther } from '../../src/export/compare.ts'
+import { answers, calibrate, fileOf, type Samples } from '../../src/export/quantize/calibrate.ts'
 import { type Layer, structureOf } from '../../src/export/quantize/layers.ts'
 import { scaleOf } from '../../src/export/quantize/numbers.ts'
 import { placementOf } from '../../src/export/quantize/placement.ts'
@@ -20,7 +20,7 @@ import { network } from '../../src/train/network.ts'
 import { graphOf, roughen } from './nets.make.ts'
 
 /** Pictures of noise for a net. */
-function noise(count: number, shape: readonly [number, number, number], seed: number): Pixels {
+function noise(count: number, shape: readonly [number, number, number], seed: number): Samples {
   const random = rng(seed)
   const size = shape[0] * shape[1] * shape[2]
   const data = Float32Array.from({ length: count * size }, () => random.normal())
@@ -33,7 +33,7 @@ function noise(count: number, shape: readonly [number, number, number], seed: nu
 }
 
 /** Quantises the graph of a net; returns its file, that of float32, and the operators that onnxruntime runs. */
-async function quantised(graph: Graph, pixels: Pixels, layers?: readonly Layer[]) {
+async function quantised(graph: Graph, pixels: Samples, layers?: readonly Layer[]) {
   const structure = structureOf(graph)
   const placement = placementOf(structure, new Set(layers ?? structure.layers))
   const whole = placementOf(structure, new Set(structure.layers))
@@ -180,7 +180,8 @@ test('the graph of a whole model has the same net under other names', () => {
   }
   const { to, from } = sameNet(build(false), build(true))
   assert.deepEqual([to('pixels'), to('Add'), from('Add_1'), from('Add')], ['Add', 'Add_1', 'Add', 'pixels'])
-  assert.throws(() => sameNet(build(false), new Graph()), /in the place of/)
+  assert.throws(() => sameNet(build(false), build(true), ['nowhere']), /no value in the place of nowhere/)
+  assert.throws(() => sameNet(build(false), new Graph(), ['Conv']), /no value in the place of Conv/)
 })
 
 test('labels that differ are too many when chance does not explain them (limits from scipy.stats.binom)', () => {

@@ -208,10 +208,6 @@ test('a run is exported by the command, checked from file to label on its valida
   await exportCommand(run, { check: file })
   assert.match(out, /validation recordings/)
 
-  await assert.rejects(
-    exportCommand(run, { net: true, quantize: true }),
-    /--net, --quantize: are options for models of pictures, and this is a model of sounds/,
-  )
   await assert.rejects(exportModel(run), /is a model of sounds, and a model of pictures is expected here/)
   await assert.rejects(checkFile(file), /is a model of sounds/)
   assert.throws(() => readCard(bytes, file), /is a model of sounds, and a model of pictures is expected here/)

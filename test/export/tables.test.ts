@@ -159,7 +159,7 @@ test('options of pictures are refused for a run on a table', async () => {
   const stem = await savedModel(prepare(frame, 'price'), 'trees')
   await assert.rejects(
     exportCommand(stem, { net: true, quantize: true }),
-    /--net, --quantize: are options for models of pictures, and this is a model of a table\. Leave them out/,
+    /--net, --quantize: are options for models of pictures, texts and sounds, and this is a model of a table\. Leave them out/,
   )
   await assert.rejects(
     exportCommand(stem, { weights: 'int8' }),

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { dockerFiles } from '../../src/export/targets/docker.ts'
 import type { Files, TargetModel } from '../../src/export/targets/files.ts'
+import { refuseForeignFolder } from '../../src/export/targets/folder.ts'
 import { lambdaFiles } from '../../src/export/targets/lambda.ts'
 import { workerFiles } from '../../src/export/targets/worker.ts'
 import { type Card, probePicture } from '../../src/onnx/index.ts'
@@ -248,6 +249,18 @@ test('worker: a model that can not be read is tried again at the next request; o
   assert.equal((await fetched('/predict', { method: 'POST', body }, env)).status, 200)
   await assert.rejects(
     workerFiles({ card: testCard(), bytes: 27_000_000 }),
-    /has 25\.7 MiB; .* at most 25 MiB\. Take weights: "float16"/,
+    /has 25\.7 MiB; .* at most 25 MiB\. Take quantize, weights: "int8"/,
+  )
+})
+
+test('the empty folders of an export that was stopped are no foreign folder; a file is', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'anneal-stopped-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  mkdirSync(join(folder, 'assets'))
+  refuseForeignFolder(folder, 'assets/model.onnx', 'anneal-text-model')
+  writeFileSync(join(folder, 'assets', 'mine.txt'), 'mine')
+  assert.throws(
+    () => refuseForeignFolder(folder, 'assets/model.onnx', 'anneal-text-model'),
+    /has files, but no exported assets\/model\.onnx/,
   )
 })

@@ -180,10 +180,6 @@ test('a run is exported by the command, checked from text to label on its valida
   await exportCommand(run, { check: file })
   assert.match(out, /validation texts/)
 
-  await assert.rejects(
-    exportCommand(run, { net: true, quantize: true }),
-    /--net, --quantize: are options for models of pictures, and this is a model of texts/,
-  )
   await assert.rejects(exportModel(run), /is a model of texts, and a model of pictures is expected here/)
   await assert.rejects(checkFile(file), /is a model of texts/)
   assert.throws(() => readCard(bytes, file), /is a model of texts, and a model of pictures is expected here/)

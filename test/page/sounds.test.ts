@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
+import { exportSound } from '../../src/export/sound/export-sound.ts'
 import { exportSoundPage } from '../../src/export/sound/page.ts'
 import { findSoundCard } from '../../src/onnx/index.ts'
+import { readAssets } from '../../src/page/assets.ts'
+import { writeSingleFile } from '../../src/page/write.ts'
 import { loadSoundClassifier } from '../../src/sound/index.ts'
 import { savedSound } from '../export/sounds.make.ts'
 import { browserPath, launch } from '../helpers/chromium.ts'
@@ -26,7 +29,12 @@ writeFileSync(at('bad.wav'), 'hello')
 writeFileSync(at('voice.wav'), wav([makers.chirp!(4, 3, 48_000)], { rate: 48_000 }))
 before(async () => {
   await exportSoundPage(stem, { page: at('page'), check: false })
-  await exportSoundPage(stem, { singleFile: at('one.html'), check: false })
+  // Examples come from a run (test/export/quantize-sounds.test.ts); here, one with a label that would break out of a page.
+  const { file, card } = await exportSound(stem, { check: false, out: at('m.onnx') })
+  const wavs = Object.values(recordings).map(bytes => Buffer.from(bytes).toString('base64'))
+  const labels = ['</script><i>Ton</i>', 'noise']
+  const examples = wavs.map((own, i) => ({ wav: own, label: labels[i]! }))
+  writeSingleFile(at('one.html'), readFileSync(file), card, readAssets('sound'), examples)
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -116,6 +124,18 @@ if (browserPath) {
         assert.ok(colours > 100, `${colours} colours`)
         await long.getByRole('button', { name: 'Where did it listen?' }).click()
         await long.getByText(/^(Most between|No single piece)/).waitFor()
+
+        if (kind === 'single file') {
+          await page.getByRole('button', { name: '</script><i>Ton</i>' }).click()
+          const example = page.locator('#answers > li').filter({ hasText: 'example 1, labelled </script><i>Ton</i>' })
+          await example.locator('table').waitFor()
+          const own = (await page
+            .locator('#answers > li')
+            .filter({ hasText: 'short.wav' })
+            .locator('table')
+            .textContent())!
+          assert.equal(await example.locator('table').textContent(), own, 'as of the file itself')
+        } else assert.equal(await page.locator('button.example').count(), 0)
 
         await page.locator('#file').setInputFiles(at('bad.wav'))
         await page.locator('#said').getByText('bad.wav: Not usable: it is a text file').waitFor()

@@ -65,7 +65,7 @@ test('the command writes it, checked, with its sizes; options of pictures are re
   assert.match(out, /own\.html {2}[\d.]+ MB \(\d+ bytes\)\nweights float32\n0 validation rows and \d+ made rows/)
   assert.match(out, /no row of the run is in it; .*\nit opens by a double click, without a network/)
   for (const [flags, message] of [
-    [{ singleFile: at('x.html'), examples: 2 }, /examples: is an option for models of pictures and texts/],
+    [{ singleFile: at('x.html'), examples: 2 }, /examples: is an option for models of pictures, texts and sounds/],
     [{ page: at('x'), out: 'y.onnx' }, /out: does not go with a page/],
   ] as const)
     await assert.rejects(exportCommand(kinds, flags), message)

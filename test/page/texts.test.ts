@@ -125,7 +125,7 @@ test('a run becomes a page by the command: checked, with its sizes, and with tex
   for (const [flags, message] of [
     [{ singleFile: at('x.html'), out: 'y.onnx' }, /out: does not go with a page/],
     [{ examples: 3 }, /a page needs one place/],
-    [{ singleFile: at('x.html'), net: true }, /net: is an option for models of pictures/],
+    [{ singleFile: at('x.html'), net: true }, /net: does not go with a page/],
   ] as const)
     await assert.rejects(exportCommand(run, flags), message)
 })

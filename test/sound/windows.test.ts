@@ -8,6 +8,7 @@ import { windowsOf } from '../../src/sound/inference/windows-of.ts'
 import { windowOf } from '../../src/sound/source.ts'
 import { chooseWindow } from '../../src/sound/windows.ts'
 import { ones, scope } from '../../src/torch/index.ts'
+import { wav } from './sound.make.ts'
 
 test('a recording of any length is covered by its windows, and a stream of it has the same ones', async () => {
   for (const total of [1, 100, 999, 1000, 1249, 1250, 1251, 1500, 2000, 7777]) {
@@ -28,6 +29,22 @@ test('a recording of any length is covered by its windows, and a stream of it ha
   }
   assert.equal(windowStarts(100_000, 1000, 5).length, 5, 'at most as many as asked')
   assert.equal(windowStarts(100_000, 1000, 5).at(-1), 99_000, 'spread to the end')
+})
+
+test('a long file says how far it is read, window by window', async () => {
+  const bytes = wav([new Float32Array(2_000_000).fill(0.1)], { rate: 16_000 })
+  const read: number[] = []
+  let windows = 0
+  const onRead = (done: number, all: number) => {
+    assert.equal(all, bytes.length)
+    read.push(done)
+  }
+  let early = 0
+  for await (const _ of windowsOf(bytes, { rate: 16_000, samples: 1600 }, 'long.wav', { onRead }))
+    if (++windows === 1) early = read.at(-1)!
+  assert.ok(windows > 2000, `${windows} windows`)
+  assert.ok(early < bytes.length, `${early} of ${bytes.length} bytes are read before the first window`)
+  assert.equal(Math.max(...read), bytes.length, 'all in the end')
 })
 
 test('the length of a window follows the recordings, and says why', () => {

@@ -43,7 +43,7 @@ test('few texts: the log says whether pairs measured better, and they are taken 
   for (const [name, by] of Object.entries({ recipe, eager })) {
     const events: RunEvent[] = []
     const out = join(folder, `run-${name}`)
-    const data = table(`${name}.csv`, { most: 40 })
+    const data = table(`${name}.csv`, { most: 90 })
     const { metrics } = await by.train(data, { ...columns, model, out, seed: 3 }, { onEvent: e => events.push(e) })
     assert.equal(pairsIn(events).length, 1, `one line about pairs: ${pairsIn(events).join('; ')}`)
     const line = /^(.+): 3 folds .*: mean loss ([\d.]+) with pairs, ([\d.]+) without .difference (\S+) ±/.exec(
@@ -62,6 +62,32 @@ test('few texts: the log says whether pairs measured better, and they are taken 
   assert.equal(kept[1], 'taken', 'pairs are taken at rates at which the little net learns')
 })
 
+test('fewer than 16 texts a class: pairs are taken without folds, and the body is another one', async () => {
+  const lines: string[] = []
+  const found: string[] = []
+  for (const pairs of [undefined, false]) {
+    const events: RunEvent[] = []
+    const out = join(folder, `few-${pairs}`)
+    const options = { ...columns, ...(pairs === false ? { pairs, epochs: 0 } : {}), model, out, seed: 3 }
+    const { metrics } = await eager.train(table('few.csv', { most: 24 }), options, { onEvent: e => events.push(e) })
+    lines.push(...pairsIn(events))
+    found.push(weights(out))
+    const said = events.some(e => e.type === 'choice' && e.what === 'unfreeze')
+    assert.equal(said, false, 'the whole net is not trained')
+    const { metrics: again } = await eager.evaluate(out, table('few.csv', { most: 24 }), {
+      splitColumn: 'part',
+      part: 'valid',
+    })
+    assert.ok(Math.abs(again.accuracy! - metrics.accuracy!) < 1e-6, `${again.accuracy}, ${metrics.accuracy}`)
+  }
+  assert.equal(lines.length, 1)
+  assert.match(
+    lines[0]!,
+    /^taken: a class has \d training texts, and folds tell nothing with so few; 12 steps; on validation/,
+  )
+  assert.notEqual(found[0], found[1], 'the body was trained')
+})
+
 test('--no-pairs, quick runs and many texts leave pairs out; the whole net may still be asked for', async () => {
   for (const options of [{ pairs: false, epochs: 1 }, { epochs: 0 }]) {
     const events: RunEvent[] = []
@@ -76,7 +102,7 @@ test('--no-pairs, quick runs and many texts leave pairs out; the whole net may s
 })
 
 test('a run that is stopped in the middle of its pairs, or after them, ends with the same weights', async () => {
-  const data = table('stopped.csv', { most: 40 })
+  const data = table('stopped.csv', { most: 90 })
   const options = { ...columns, model, seed: 5, epochs: 2 }
   const whole = join(folder, 'whole')
   const events: RunEvent[] = []

@@ -40,6 +40,10 @@ export interface FilePredictor {
 export interface Listed {
   count: number
   problems: readonly Problem[]
-  /** Their predictions, in their order. `onError` hears of samples that can't be read. */
-  predict(options: { onError: (name: string, error: Error) => void }): AsyncIterable<Prediction>
+  /** Their predictions, in their order. `onError` hears of samples that can't be read, `onRead` how many bytes of a long one are
+   *  read. */
+  predict(options: {
+    onError: (name: string, error: Error) => void
+    onRead?: ((name: string, bytes: number, all: number) => void) | undefined
+  }): AsyncIterable<Prediction>
 }

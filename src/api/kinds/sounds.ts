@@ -35,7 +35,7 @@ export const sounds: DataKind = {
       text: (value, target) => classifier.text(value, target),
       list(paths) {
         const { places, problems } = listSounds(paths)
-        return { count: places.length, problems, predict: ({ onError }) => classifier.predictAll(places, { onError }) }
+        return { count: places.length, problems, predict: hooks => classifier.predictAll(places, hooks) }
       },
     }
   },

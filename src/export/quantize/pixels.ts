@@ -5,7 +5,7 @@ import { loadPicture } from '../../vision/decode/load-picture.ts'
 import type { Preprocessing } from '../../vision/inference/saved.ts'
 import type { Picture } from '../../vision/types.ts'
 import type { Value } from '../runtimes.ts'
-import type { Pixels } from './calibrate.ts'
+import type { Samples } from './calibrate.ts'
 
 /** Decodes pictures as training does, and makes the net's inputs of them when they are asked for: the memory holds them with
  *  8 bits. names: the inputs of the net, one for each kind of preprocessing. */
@@ -14,7 +14,7 @@ export async function pixelsOf(
   kinds: readonly Preprocessing[],
   names: readonly string[],
   { progress, signal }: { progress?: (done: number) => void; signal?: AbortSignal | undefined } = {},
-): Promise<Pixels> {
+): Promise<Samples> {
   const pictures: Picture[][] = []
   for (const place of places) {
     signal?.throwIfAborted()

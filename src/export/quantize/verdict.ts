@@ -2,18 +2,17 @@ import type { CardCost } from '../../onnx/index.ts'
 import { interval } from '../../report/charts/series.ts'
 import { bootstrap, take } from '../../train/metrics/bootstrap.ts'
 import { labelScores, type Outputs, type Targets } from '../../train/objective.ts'
-import { cardObjective } from '../../train/saved-model.ts'
-import type { ModelCard } from '../../vision/inference/saved.ts'
+import { cardObjective, type ModelCard } from '../../train/saved-model.ts'
 
-/** What rounding costs on pictures with known labels. */
+/** What rounding costs on samples with known labels. */
 export interface Verdict {
   loss: CardCost
   metric: CardCost & { name: string }
-  /** Share of pictures with the same label, of several labels the share of their decisions; 1 for regression. */
+  /** Share of samples with the same label, of several labels the share of their decisions; 1 for regression. */
   same: number
-  pictures: number
+  samples: number
   /** Whether all three are within their bounds: `loss` and `metric` have the upper end of what they cost at most at `allowed`,
-   *  and `same` is at least `leastSame`, but that one picture may differ. */
+   *  and `same` is at least `leastSame`, but that one sample may differ. */
   holds: boolean
   /** The largest share of its bound that one of the three takes: at most 1 where it holds. */
   strain: number
@@ -27,7 +26,7 @@ const smallChange = { single: 0.01, multi: 0.005, regression: 0.001 }
 
 const normal = 1.959964
 
-/** Compares the outputs of two nets for the same pictures: paired, so what both find hard does not count. What the change
+/** Compares the outputs of two nets for the same samples: paired, so what both find hard does not count. What the change
  *  costs, with 95 % certainty, must not exceed what validation leaves open about the first net: the distance from its loss
  *  to the end of the loss's 95 % interval, and the same for its metric. before, after: [N × C], activated. */
 export function verdictOf(before: Outputs, after: Outputs, targets: Targets, card: ModelCard): Verdict {
@@ -46,15 +45,15 @@ export function verdictOf(before: Outputs, after: Outputs, targets: Targets, car
   const same = task === 'regression' ? 1 : sameLabels(before, after, card)
   const strains = [
     loss.cost[1] / loss.allowed,
-    // On a few pictures there may be no such metric.
+    // On a few samples there may be no such metric.
     Number.isFinite(metric.before) ? metric.cost[1] / metric.allowed : 0,
     task === 'regression' ? 0 : (1 - same) / Math.max(1 - leastSame[task], 1 / count),
   ]
   const strain = strains.some(Number.isNaN) ? Number.POSITIVE_INFINITY : Math.max(...strains)
-  return { loss, metric, same, pictures: count, holds: strain <= 1, strain }
+  return { loss, metric, same, samples: count, holds: strain <= 1, strain }
 }
 
-/** The loss of each picture: -log p of its class, the mean over the labels, or the mean squared error of the targets in
+/** The loss of each sample: -log p of its class, the mean over the labels, or the mean squared error of the targets in
  *  standard deviations. */
 function lossesOf(outputs: Outputs, targets: Targets, { classes, task = 'single', scale }: ModelCard): Float64Array {
   const width = classes.length
@@ -100,7 +99,7 @@ function metricCost(before: Outputs, after: Outputs, targets: Targets, card: Mod
       ? interval(score(before, all(count)), count)[0]
       : bootstrap(rows => score(before, rows), count, { rounds }).low
   const value = score(before, all(count))
-  // A share can't be known better than by one picture.
+  // A share can't be known better than by one sample.
   const allowed = Math.max(value - own, task === 'regression' ? 0.002 : 1 / count)
   return { name, before: value, after: score(after, all(count)), cost: [lost.low, lost.high], allowed }
 }
@@ -119,7 +118,7 @@ function bestOf(p: ArrayLike<number>, row: number, width: number): number {
   return best - row * width
 }
 
-/** The share of pictures with the same best class, or of equal decisions. */
+/** The share of samples with the same best class, or of equal decisions. */
 export function sameLabels(
   a: Outputs,
   b: Outputs,
@@ -131,7 +130,7 @@ export function sameLabels(
   return shareOf(a.length, i => given(a, i) === given(b, i))
 }
 
-/** How far outputs are from those of another net, on pictures without labels: the mean divergence of probabilities, or the
+/** How far outputs are from those of another net, on samples without labels: the mean divergence of probabilities, or the
  *  mean squared difference of values in standard deviations. */
 export function distance(before: Outputs, after: Outputs, { classes, task = 'single', scale }: ModelCard): number {
   const tiny = 1e-9

@@ -13,15 +13,28 @@ export interface CheckSounds {
   part: 'valid' | 'train'
 }
 
-/** Finds up to `most` validation recordings of a run, by their content: always the same ones, of all classes. */
-export async function checkSounds(
+/** The recordings of a run that are still in its data. */
+export interface RunSounds {
+  /** The part to measure on: training recordings if folds leave no others. */
+  held: 'valid' | 'train'
+  /** Up to `most` recordings of a part, after the first `skip`: always the same ones, of all classes. */
+  of(part: 'valid' | 'train', most: number, skip?: number): CheckSounds
+}
+
+/** Finds the recordings of a run by their content, as its own options label them. skip: how to do without them, for errors. */
+export async function runSounds(
   run: string,
-  { card }: SoundModel,
-  { most, data, signal }: { most: number; data?: string | undefined; signal?: AbortSignal | undefined },
-): Promise<CheckSounds> {
-  const { place, options, part, seen } = runData(run, 'recordings', { data })
+  { card }: Pick<SoundModel, 'card'>,
+  { data, skip, signal }: { data?: string | undefined; skip?: string | undefined; signal?: AbortSignal | undefined },
+): Promise<RunSounds> {
+  const { place, options, part: held, seen } = runData(run, 'recordings', { data, skip })
   const index = await indexSounds(place, options as Parameters<typeof indexSounds>[1])
   const hashes = await contentHashes(index.items, { signal })
-  const places = seen(index.items, (_, i) => hashIn(hashes[i]!), { part, most })
-  return { places, targets: targetsFor(card, places, index.classes), part }
+  return {
+    held,
+    of(part, most, after = 0) {
+      const places = seen(index.items, (_, i) => hashIn(hashes[i]!), { part, most, after })
+      return { places, targets: targetsFor(card, places, index.classes), part }
+    },
+  }
 }

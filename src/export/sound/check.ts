@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { setImmediate as pause } from 'node:timers/promises'
+import { option } from '../../base/options.ts'
 import type { Place } from '../../data/types.ts'
 import type { SoundCheck, SoundFileCard } from '../../onnx/index.ts'
-import { openCompressed } from '../../runtime/sound/compressed.ts'
-import { readSamples } from '../../runtime/sound/read.ts'
-import { namedError } from '../../sound/decode/decode.ts'
 import { loadSoundClassifier } from '../../sound/inference/predict.ts'
 import type { SoundInput } from '../../sound/inference/windows-of.ts'
 import type { Outputs } from '../../train/objective.ts'
@@ -12,21 +9,11 @@ import { checkNet, numbersOf, refuseNet } from '../compare.ts'
 import type { CheckOptions } from '../options.ts'
 import type { Loaded } from '../runtimes.ts'
 import type { CheckSounds } from './check-sounds.ts'
-import type { SoundModel } from './model-graph.ts'
+import { heardAlike, type SoundModel } from './model-graph.ts'
+import { fileSamples, type Spectra, spectraOf } from './spectra.ts'
 
-/** The most seconds of sound of a check, so that it takes a minute for long recordings too, the fewest recordings, and the most
- *  of a recording. */
-const [mostSeconds, fewest, longest] = [1200, 16, 3 * 3600]
-
-/** The samples of a file as the runtime reads it for an exported model: one channel at its rate. */
-export async function fileSamples({ file, raw }: Place, rate: number): Promise<Float32Array> {
-  try {
-    const bytes = readFileSync(raw ? Buffer.from(raw) : file)
-    return await readSamples(bytes, { rate, seconds: longest, open: openCompressed })
-  } catch (error) {
-    throw namedError(error, file)
-  }
-}
+/** The most seconds of sound of a check, so that it takes a minute for long recordings too, and the fewest recordings. */
+const [mostSeconds, fewest] = [1200, 16]
 
 /** The answers of the trained net in float32: [recordings × classes]. run: a run folder, or a saved model. */
 export async function trainedAnswers(
@@ -70,10 +57,32 @@ export async function fileAnswers(
   return all
 }
 
+/** The answers of the net alone: of each recording the mean over its windows, [recordings × classes]. */
+async function netAnswers(
+  loaded: Loaded,
+  { classes }: SoundFileCard,
+  spectra: Spectra,
+  { times, progress = () => {}, signal }: Omit<CheckOptions, 'runtimes'> & { times: number[] },
+): Promise<Float64Array> {
+  const all = new Float64Array(spectra.count * classes.length)
+  for (let i = 0; i < spectra.count; i++) {
+    await pause() // lets a signal come through
+    signal?.throwIfAborted()
+    const inputs = spectra.batch(i, i + 1)
+    const start = performance.now()
+    const rows = numbersOf(await loaded.run(inputs))
+    times.push(performance.now() - start)
+    for (const [at, value] of rows.entries())
+      all[i * classes.length + (at % classes.length)]! += value / spectra.rows(i)
+    progress('checked recordings', i + 1, spectra.count)
+  }
+  return all
+}
+
 /** Compares an exported file with the trained net in each runtime, from file to label. run: where the net is. */
 export async function checkSound(
   run: string,
-  { card: trainedCard }: SoundModel,
+  model: SoundModel,
   { file, card }: { file: Uint8Array; card: SoundFileCard },
   { places, targets, part }: CheckSounds,
   { runtimes, progress, signal }: CheckOptions,
@@ -90,11 +99,14 @@ export async function checkSound(
   const some = places.slice(0, sounds.length)
   const own = targets.slice(0, (targets.length / places.length) * sounds.length)
   const trained = await trainedAnswers(run, some, { progress, signal })
+  const spectra = card.input.net ? await spectraOf(some, heardAlike(model, option('net')), { signal }) : undefined
   const checks = await checkNet(
     { file, weights: card.weights },
-    { card: trainedCard, trained, targets: own, part },
+    { card: model.card, trained, targets: own, part },
     runtimes,
-    (loaded, times) => fileAnswers(loaded, card, sounds, { times, progress, signal }),
+    spectra
+      ? (loaded, times) => netAnswers(loaded, card, spectra, { times, progress, signal })
+      : (loaded, times) => fileAnswers(loaded, card, sounds, { times, progress, signal }),
   )
   return checks.map(check => ({ ...check, recordings: sounds.length }))
 }

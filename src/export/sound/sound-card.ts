@@ -2,17 +2,20 @@ import { model as pictureModel } from '../../models/index.ts'
 import type { SoundFileCard } from '../../onnx/index.ts'
 import { crossings, passes } from '../../runtime/sound/resample.ts'
 import { hopOf } from '../../runtime/sound/windows.ts'
+import { inputShape } from '../../sound/features/inputs.ts'
 import { isSpeech } from '../../sound/models/bodies.ts'
 import { metadataOf, namesOf, netFacts } from '../model-card.ts'
-import { type SoundModel, soundInput } from './model-graph.ts'
+import { type SoundModel, soundInput, spectraInput } from './model-graph.ts'
 
 /** The card of an exported model of sounds: what is known of the saved model, and of its run. */
 export function soundFileCard(
   path: string,
   { card, members }: SoundModel,
-  facts: Pick<SoundFileCard, 'weights'> & Partial<Pick<SoundFileCard, 'checks' | 'probe' | 'features'>>,
+  facts: Pick<SoundFileCard, 'weights'> &
+    Partial<Pick<SoundFileCard, 'checks' | 'probe' | 'features' | 'quantization'>> & { net: boolean },
 ): SoundFileCard {
   const cards = members.map(member => member.card)
+  const { net, ...rest } = facts
   const windows = cards.map(({ preprocessing }) => preprocessing.samples)
   const licences = new Set(cards.map(({ architecture }) => licenceOf(architecture)))
   return {
@@ -20,14 +23,15 @@ export function soundFileCard(
     ...netFacts(path, card, cards, 'recordings'),
     temperatures: cards.map(({ temperature = 1 }) => temperature),
     input: {
-      name: soundInput,
+      name: net ? spectraInput : soundInput,
       rate: card.preprocessing.rate,
       resampling: { filter: 'sinc_interp_hann', crossings, passes },
       windows,
       hops: windows.map(hopOf),
+      ...(net ? { net: inputShape(cards[0]!.preprocessing) } : {}),
     },
     licence: [...licences].join(' AND '),
-    ...facts,
+    ...rest,
   }
 }
 

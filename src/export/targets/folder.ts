@@ -45,7 +45,8 @@ export function refuseForeignFolder(folder: string, name: string, format: AnyCar
   const stat = statSync(folder, { throwIfNoEntry: false })
   if (!stat) return
   if (!stat.isDirectory()) throw new FileError(`${folder}: is a file; expected a folder (${option('out')}).`)
-  if (readdirSync(folder).length === 0) return
+  // An export that was stopped or refused leaves empty folders.
+  if (readdirSync(folder, { recursive: true, withFileTypes: true }).every(entry => entry.isDirectory())) return
   if (isRun(folder)) throw new FileError(`${folder}: is the folder of a run; choose another one (${option('out')}).`)
   const model = join(folder, name)
   let own: AnyCard['format']

@@ -1,6 +1,6 @@
 import { ModelError } from '../../base/errors.ts'
 import { bytes as size } from '../../base/format.ts'
-import { setting } from '../../base/options.ts'
+import { option, setting } from '../../base/options.ts'
 import type { AnyCard } from '../../runtime/card.ts'
 import { type Files, packageJson, plainName, type TargetModel, unpublished, versionsOf } from './files.ts'
 import { kindOf } from './kinds/index.ts'
@@ -123,7 +123,7 @@ const smaller = (card: AnyCard): string =>
   !('weights' in card)
     ? 'Train a smaller model'
     : card.weights === 'float32'
-      ? `Take ${setting('weights', 'float16')} or ${setting('weights', 'int8')}, or a smaller net`
+      ? `Take ${option('quantize')}, ${setting('weights', 'int8')} or ${setting('weights', 'float16')}, or a smaller net`
       : 'Take a smaller net'
 
 /** A folder for Cloudflare Workers. Throws a ModelError for a model that is too large for them. */
@@ -172,7 +172,7 @@ curl -H "authorization: Bearer $ANNEAL_TOKEN" ${curl} https://${name}.ACCOUNT.wo
 \`\`\`
 
 - **Size.** The code with onnxruntime's WebAssembly is near 4 MB compressed: more than the 3 MB of Cloudflare's free plan, less than the
-  10 MB of a paid one. The model (${size(bytes)}) is a static file, of at most 25 MiB${more ? '; `anneal export --weights int8` makes it smaller' : ''}.
+  10 MB of a paid one. The model (${size(bytes)}) is a static file, of at most 25 MiB${more ? '; `anneal export --quantize` and `--weights int8` make it smaller' : ''}.
 ${limits}
 - \`wrangler.toml\` has no \`nodejs_compat\`: with it, onnxruntime-web takes the worker for Node.
 

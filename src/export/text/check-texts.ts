@@ -16,19 +16,31 @@ export interface CheckTexts {
 /** The most characters of the texts of a check, so that it takes a minute for long ones too, and the fewest texts. */
 const [mostCharacters, fewest] = [120_000, 32]
 
-/** Finds up to `most` validation texts of a run, by their content: always the same ones, of all classes. skip: how to do without
- *  them, for errors. */
-export async function checkTexts(
+/** The texts of a run that are still in its data. */
+export interface RunTexts {
+  /** The part to measure on: training texts if folds leave no others. */
+  held: 'valid' | 'train'
+  /** Up to `most` texts of a part, after the first `skip`: always the same ones, of all classes; of long ones fewer. */
+  of(part: 'valid' | 'train', most: number, skip?: number): CheckTexts
+}
+
+/** Finds the texts of a run by their content, as its own options label them. skip: how to do without them, for errors. */
+export async function runTexts(
   run: string,
   { card }: { card: ModelCard },
-  { most, data, skip }: { most: number; data?: string | undefined; skip?: string },
-): Promise<CheckTexts> {
-  const { place, options: stored, part, seen } = runData(run, 'texts', { data, skip })
+  { data, skip }: { data?: string | undefined; skip?: string | undefined },
+): Promise<RunTexts> {
+  const { place, options: stored, part: held, seen } = runData(run, 'texts', { data, skip })
   const options = stored as unknown as TextOptions
   const found = openTexts((await texts.index(place, options)) as TextIndex, options)
-  let characters = 0
-  const items = seen(found.items, ({ hash }) => hash, { part, most }).filter(
-    ({ text }, i) => (characters += text.length) <= mostCharacters || i < fewest,
-  )
-  return { texts: items.map(({ text }) => text), targets: targetsFor(card, items, found.classes), part }
+  return {
+    held,
+    of(part, most, after = 0) {
+      let characters = 0
+      const items = seen(found.items, ({ hash }) => hash, { part, most, after }).filter(
+        ({ text }, i) => (characters += text.length) <= mostCharacters || i < fewest,
+      )
+      return { texts: items.map(({ text }) => text), targets: targetsFor(card, items, found.classes), part }
+    },
+  }
 }

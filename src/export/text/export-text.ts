@@ -1,19 +1,22 @@
 import { ModelError } from '../../base/errors.ts'
+import { option } from '../../base/options.ts'
 import { version } from '../../base/version.ts'
 import { findTextCard, type TextCheck, type TextFileCard } from '../../onnx/index.ts'
 import { isPreprocessing, networkOf } from '../../text/domain/card.ts'
 import type { TextBody } from '../../text/net/bert.ts'
 import type { TextPreprocessing } from '../../text/types.ts'
+import { take } from '../../train/metrics/bootstrap.ts'
 import { checkProbe, type ProbeDifference, refuseOtherModel } from '../check-file.ts'
-import { netBounds, probeDifference } from '../compare.ts'
+import { probeBound, probeDifference } from '../compare.ts'
 import { fileToWrite, homeOf, readFile, writeExport } from '../files.ts'
 import { disposeNet, openNet } from '../open-net.ts'
-import type { NetExportOptions } from '../options.ts'
-import { type RuntimeName, runtimeNames } from '../runtimes.ts'
+import { type NetExportOptions, storedAs } from '../options.ts'
+import { load, type RuntimeName, runtimeNames } from '../runtimes.ts'
 import { storeWeights } from '../store-weights.ts'
-import { checkText, fileAnswers, refuseText, trainedAnswers } from './check.ts'
-import { checkTexts } from './check-texts.ts'
+import { checkText, fileAnswers, refuseText, tokensIn, trainedAnswers } from './check.ts'
+import { type CheckTexts, runTexts } from './check-texts.ts'
 import { type TextModel, textGraph } from './model-graph.ts'
+import { quantizeText } from './quantize.ts'
 import { textFileCard, textMetadata } from './text-card.ts'
 
 /** How a model of texts is exported. */
@@ -43,28 +46,74 @@ const probeTexts = [
  *  tokenizer. The file is compared with the trained net first, from text to label in each runtime; if they differ, no file is
  *  written. run: a run folder (its best weights), or a saved model. */
 export async function exportText(run: string, options: ExportTextOptions = {}): Promise<ExportedText> {
-  const { check = true, data, texts = usualTexts, weights = 'float32', runtimes = runtimeNames } = options
+  const { check = true, data, texts = usualTexts, quantize = false, net = false, runtimes = runtimeNames } = options
   const { progress, signal } = options
+  const weights = storedAs(options)
   const model = openTextModel(run)
   try {
-    const file = fileToWrite(options.out, homeOf(run))
-    const found = check ? await checkTexts(run, model, { most: texts, data }) : undefined
-    const { graph, features } = textGraph(model)
-    if (weights !== 'float32') storeWeights(graph, weights)
+    const file = fileToWrite(options.out, homeOf(run), net ? 'net.onnx' : 'model.onnx')
+    const skip = quantize ? `Or leave out ${option('quantize')}.` : undefined
+    const known = check || quantize ? await runTexts(run, model, { data, skip }) : undefined
+    const integers = quantize ? await quantizeText(model, known!, { runtimes, progress, signal }) : undefined
+    const { graph: floats, features } = textGraph(model, {
+      net,
+      ...(weights === 'int8' || quantize ? { lookup: 'int8' } : {}),
+    })
+    if (weights === 'float16' || weights === 'int8') storeWeights(floats, weights)
+    const graph = integers ? integers.apply(floats) : floats
     const encoded = (facts: Pick<TextFileCard, 'checks' | 'probe'>) => {
-      const card = textFileCard(run, model, { weights, ...(features === undefined ? {} : { features }), ...facts })
+      const quantization = integers ? { quantization: integers.facts } : {}
+      const own = { weights, net, ...quantization, ...(features === undefined ? {} : { features }), ...facts }
+      const card = textFileCard(run, model, own)
       return { card, file: graph.encode({ producer: 'anneal', version: version(), metadata: textMetadata(card) }) }
     }
-    const checks = found && (await checkText(model, encoded({}), found, { runtimes, progress, signal }))
+    const unchecked = encoded({})
+    const found = check ? await readable(unchecked.card, known!.of(known!.held, texts)) : undefined
+    const checks = found && (await checkText(model, unchecked, found, { runtimes, progress, signal }))
     if (checks) refuseText(checks, weights, `${file} is not written`)
-    const outputs = Array.from(await trainedAnswers(model, probeTexts, { signal }))
-    const probe = { texts: probeTexts, outputs }
+    const own = (await fitting(unchecked.card, probeTexts)).map(i => probeTexts[i]!)
+    const outputs = quantize
+      ? await answersOf(unchecked, own, { runtime: runtimes[0]!, signal })
+      : await trainedAnswers(model, own, { signal })
+    const probe = { texts: own, outputs: Array.from(outputs) }
     const { card, file: bytes } = encoded({ ...(checks ? { checks } : {}), probe })
     await writeExport(file, bytes, signal)
     return { file, bytes: bytes.length, card }
   } finally {
     disposeNet(model)
   }
+}
+
+/** The answers of a file in one runtime: rounding changes single answers, so those of the trained net tell nothing of another machine. */
+async function answersOf(
+  { file, card }: { file: Uint8Array; card: TextFileCard },
+  texts: readonly string[],
+  { runtime, signal }: { runtime: RuntimeName; signal: AbortSignal | undefined },
+): Promise<Float64Array> {
+  const loaded = await load(runtime, file)
+  try {
+    return await fileAnswers(loaded, card, texts, { signal })
+  } finally {
+    await loaded.release()
+  }
+}
+
+/** The places of the texts that a file takes: all, or of the net alone those of one window. */
+async function fitting(card: TextFileCard, texts: readonly string[]): Promise<number[]> {
+  const { net = false, window, maxTokens } = card.input
+  const tokens = net ? await tokensIn(card, texts) : []
+  return Array.from(texts.keys()).filter(i => !net || tokens[i]!.length <= Math.min(window - 2, maxTokens))
+}
+
+/** Texts to check a file on, without those that it does not take. Throws if none is left. */
+async function readable(card: TextFileCard, { texts, targets, part }: CheckTexts): Promise<CheckTexts> {
+  const rows = await fitting(card, texts)
+  if (rows.length === 0)
+    throw new ModelError(
+      `the net alone takes texts of one window (${card.input.window} tokens), and the ${texts.length} texts that were looked at are longer. --no-check writes the file all the same.`,
+    )
+  const width = targets.length / texts.length
+  return { texts: rows.map(i => texts[i]!), targets: take(targets, rows, width), part }
 }
 
 /** The result of a check of a file that was exported before. */
@@ -97,7 +146,8 @@ export async function checkTextFile(
   const model = openTextModel(run)
   try {
     refuseOtherModel({ file, card }, { run, ...model.card })
-    const found = await checkTexts(run, model, { most: texts, data })
+    const known = await runTexts(run, model, { data })
+    const found = await readable(card, known.of(known.held, texts))
     const checks = await checkText(model, { file: bytes, card }, found, { runtimes, progress, signal })
     refuseText(checks, card.weights, `${file}: is not the model of ${run}`)
     return { card, checks, probes }
@@ -114,11 +164,8 @@ function probed(
   const { probe, weights } = card
   if (!probe) return Promise.resolve([])
   const differs = 'its answers to the texts of its card differ'
-  return checkProbe(
-    { file, bytes },
-    runtimes,
-    { accepted: netBounds(weights).difference, differs, signal },
-    async loaded => probeDifference(card, probe.outputs, await fileAnswers(loaded, card, probe.texts, { signal })),
+  return checkProbe({ file, bytes }, runtimes, { accepted: probeBound(weights), differs, signal }, async loaded =>
+    probeDifference(card, probe.outputs, await fileAnswers(loaded, card, probe.texts, { signal })),
   )
 }
 

@@ -4,8 +4,8 @@ import type { TextPreprocessing } from '../../text/types.ts'
 import type { LoadedModel } from '../../train/saved-model.ts'
 import { functionGraph } from '../network.ts'
 import { addOutputs } from '../outputs.ts'
-import { addBert } from './net.ts'
-import { addWindows, type Windows } from './windows.ts'
+import { addBert, type Lookup } from './net.ts'
+import { addWindows, oneWindow, type Windows } from './windows.ts'
 
 /** A trained model of texts. */
 export type TextModel = LoadedModel<TextPreprocessing, TextBody>
@@ -14,8 +14,12 @@ export type TextModel = LoadedModel<TextPreprocessing, TextBody>
 export const textInputs = { ids: 'input_ids', mask: 'attention_mask' } as const
 
 /** Writes a model of texts as a graph: tokens in (`input_ids` and `attention_mask`, int64 [N, L]), answers out. A model of one
- *  net has the output `features`, too; `features` is its width. */
-export function textGraph({ card, members }: TextModel): { graph: Graph; features?: number } {
+ *  net has the output `features`, too; `features` is its width. net: the net alone, whose rows are of one window. lookup: how the
+ *  words' embeddings are stored. */
+export function textGraph(
+  { card, members }: TextModel,
+  { net = false, lookup }: { net?: boolean; lookup?: Lookup | undefined } = {},
+): { graph: Graph; features?: number } {
   const graph = new Graph()
   const given = {
     ids: graph.input(textInputs.ids, 'int64', ['N', 'L']),
@@ -25,11 +29,16 @@ export function textGraph({ card, members }: TextModel): { graph: Graph; feature
   const several = members.length > 1
   const outputs = members.map(({ network, card: own }, i) => {
     const { config, maxTokens } = own.preprocessing
-    const key = JSON.stringify([config.begin, config.end, config.window, config.vocabulary, maxTokens])
-    const windows = cut.get(key) ?? addWindows(graph, given, config, maxTokens)
+    const key = net ? '' : JSON.stringify([config.begin, config.end, config.window, config.vocabulary, maxTokens])
+    const windows = cut.get(key) ?? (net ? oneWindow(graph, given) : addWindows(graph, given, config, maxTokens))
     cut.set(key, windows)
     const prefix = several ? `member${i + 1}/` : ''
-    const features = addBert(graph, windows, { config, weights: network.body.stateDict(), prefix: `${prefix}body.` })
+    const features = addBert(graph, windows, {
+      config,
+      weights: network.body.stateDict(),
+      prefix: `${prefix}body.`,
+      lookup,
+    })
     const names = new Map(Array.from(network.head.stateDict(), ([name, t]) => [t, `head.${name}`]))
     network.head.eval()
     const [logits] = functionGraph(graph, x => [network.head(x)], features, [network.body.pooledFeatures], {

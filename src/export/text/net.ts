@@ -1,4 +1,4 @@
-import { bytesOf, type Graph } from '../../onnx/index.ts'
+import { bytesOf, type Graph, typeNumber } from '../../onnx/index.ts'
 import type { BertConfig } from '../../text/net/config.ts'
 import { scope, type Tensor } from '../../torch/index.ts'
 import type { Windows } from './windows.ts'
@@ -6,13 +6,21 @@ import type { Windows } from './windows.ts'
 /** Below this a place without a token gets no attention: e^x is 0. Unlike -Infinity it leaves windows without tokens numbers. */
 const never = -1e9
 
+/** How the words' embeddings are stored. */
+export type Lookup = 'float32' | 'int8'
+
 /** Writes the body of a net for texts (`text/net/bert.ts`) into a graph, as it predicts. Two sizes of its input are open,
  *  texts and tokens, and windows are padded; so it is written from its weights, not from a trace. weights: those of the
  *  body by name. Returns the name of the features, float [N, width of the last layers together]. */
 export function addBert(
   graph: Graph,
   windows: Windows,
-  { config, weights, prefix }: { config: BertConfig; weights: ReadonlyMap<string, Tensor>; prefix: string },
+  {
+    config,
+    weights,
+    prefix,
+    lookup = 'float32',
+  }: { config: BertConfig; weights: ReadonlyMap<string, Tensor>; prefix: string; lookup?: Lookup | undefined },
 ): string {
   const { width, heads, layers, eps, firstPosition, pooling, types } = config
   const w = weightsIn(graph, weights, prefix)
@@ -26,7 +34,7 @@ export function addBert(
 
   const at = 'embeddings'
   const places = add('Add', [windows.places, graph.ints(`${prefix}first`, [firstPosition], [])], at)
-  const words = add('Gather', [w.as(`${at}.word_embeddings.weight`), windows.ids], at)
+  const words = lookUp(graph, w.values(`${at}.word_embeddings.weight`), windows.ids, `${prefix}${at}`, lookup)
   const sum = add('Add', [words, add('Gather', [w.as(`${at}.position_embeddings.weight`), places], at)], at)
   const kind = () => w.row(`${at}.token_type_embeddings.weight`, 0)
   let h = norm(types > 0 ? add('Add', [sum, kind()], at) : sum, `${at}.LayerNorm`)
@@ -63,6 +71,33 @@ export function addBert(
   return graph.add('Mul', [features, number(Math.sqrt(width))], {}, `${prefix}pool/Mul`)
 }
 
+/** The rows of the words' embeddings: as they are, or with 8 bits and a scale for each row. A large vocabulary is half of the file of a
+ *  small net, and only the rows that a text needs become floats again. */
+function lookUp(graph: Graph, table: Weights, ids: string, at: string, as: Lookup): string {
+  const add = (op: string, inputs: readonly string[], attributes: Parameters<Graph['add']>[2] = {}) =>
+    graph.add(op, inputs, attributes, `${at}/${op}`)
+  const { name, shape, values } = table
+  if (as === 'float32') return add('Gather', [graph.floats(name, values, shape), ids])
+  const [rows = 0, width = 0] = shape
+  const scales = new Float32Array(rows)
+  const numbers = new Int8Array(values.length)
+  for (let row = 0, i = 0; row < rows; row++) {
+    const own = values.subarray(row * width, (row + 1) * width)
+    const scale = own.reduce((most, v) => Math.max(most, Math.abs(v)), 0) / 127 || 1
+    scales[row] = scale
+    for (let c = 0; c < width; c++, i++) numbers[i] = Math.round(own[c]! / scale)
+  }
+  const stored = graph.constant(`${name}.int8`, { type: 'int8', shape, data: bytesOf(numbers) })
+  const found = add('Cast', [add('Gather', [stored, ids])], { to: typeNumber('float') })
+  return add('Mul', [found, add('Gather', [graph.floats(`${name}.scale`, scales, [rows, 1]), ids])])
+}
+
+interface Weights {
+  name: string
+  shape: readonly number[]
+  values: Float32Array
+}
+
 /** The weights of a net as constants of a graph, each written once. */
 function weightsIn(graph: Graph, weights: ReadonlyMap<string, Tensor>, prefix: string) {
   const of = (name: string): Tensor => {
@@ -77,6 +112,11 @@ function weightsIn(graph: Graph, weights: ReadonlyMap<string, Tensor>, prefix: s
       return graph.constant(prefix + name, { type: 'float', shape: [...t.shape], data })
     })
   return {
+    values: (name: string): Weights =>
+      scope(() => {
+        const t = of(name).to('float32').contiguous()
+        return { name: prefix + name, shape: [...t.shape], values: (t.data() as Float32Array).slice() }
+      }),
     as: (name: string) => constant(name, t => t),
     transposed: (name: string) => constant(name, t => t.transpose(0, 1)),
     row: (name: string, row: number) => constant(name, t => t.select(0, row)),

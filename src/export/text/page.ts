@@ -6,11 +6,11 @@ import { type PagePlace, refuseForeignPage, refusePlace } from '../../page/write
 import { readCard, stemOf } from '../../train/saved-model.ts'
 import { examplesOf } from '../examples.ts'
 import { writePageWith } from '../write-page.ts'
-import { checkTexts } from './check-texts.ts'
+import { runTexts } from './check-texts.ts'
 import { type ExportTextOptions, exportText } from './export-text.ts'
 
 /** How a page of a model of texts is exported. */
-export interface TextPageOptions extends PagePlace, Omit<ExportTextOptions, 'out'> {
+export interface TextPageOptions extends PagePlace, Omit<ExportTextOptions, 'out' | 'net'> {
   /** How many validation texts of the run are put into the page, for everyone to read. Default: 0. */
   examples?: number | undefined
 }
@@ -48,7 +48,8 @@ async function exampleTexts(
 ): Promise<{ examples: TextExample[]; part: 'valid' | 'train' }> {
   const card = readCard(`${stemOf(run)}.json`)
   const skip = `Or leave out ${option('examples')}.`
-  const { texts, targets, part } = await checkTexts(run, { card }, { most: 50 * wanted, data, skip })
+  const found = await runTexts(run, { card }, { data, skip })
+  const { texts, targets, part } = found.of(found.held, 50 * wanted)
   const chosen = examplesOf(card, targets, { count: texts.length, wanted })
   return { examples: chosen.map(({ place, label }) => ({ text: texts[place]!, label })), part }
 }

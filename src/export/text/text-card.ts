@@ -7,20 +7,22 @@ import { type TextModel, textInputs } from './model-graph.ts'
 export function textFileCard(
   path: string,
   { card, members }: TextModel,
-  facts: Pick<TextFileCard, 'weights'> & Partial<Pick<TextFileCard, 'checks' | 'probe' | 'features'>>,
+  facts: Pick<TextFileCard, 'weights'> &
+    Partial<Pick<TextFileCard, 'checks' | 'probe' | 'features' | 'quantization'>> & { net: boolean },
 ): TextFileCard {
   const { config, maxTokens, tokenizer, columns } = card.preprocessing
   const { begin, end, window } = config
+  const { net, ...rest } = facts
   const cards = members.map(member => member.card)
   return {
     format: 'anneal-text-model',
     ...netFacts(path, card, cards, 'texts'),
     temperatures: cards.map(({ temperature = 1 }) => temperature),
-    input: { ...textInputs, begin, end, window, maxTokens },
+    input: { ...textInputs, begin, end, window, maxTokens, ...(net ? { net } : {}) },
     tokenizer,
     ...(columns ? { columns } : {}),
     ...(cards.every(({ architecture }) => architecture === minilm) ? { licence: 'Apache-2.0' } : {}),
-    ...facts,
+    ...rest,
   }
 }
 

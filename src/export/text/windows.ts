@@ -14,6 +14,25 @@ export interface Windows {
   windows: string
 }
 
+/** Texts of one window each, which nothing cuts: ids and mask int64 [N, W], rows filled up on the right, with the tokens before and
+ *  after each text. */
+export function oneWindow(graph: Graph, { ids, mask }: { ids: string; mask: string }): Windows {
+  const add = (op: string, inputs: Names, attributes: Parameters<Graph['add']>[2] = {}) =>
+    graph.add(op, inputs, attributes, `window/${op}`)
+  const int = (value: number) => graph.ints('window/constant', [value], [])
+  const axes = (...list: number[]) => graph.ints('window/axes', list)
+  const float = (value: string) => add('Cast', [value], { to: 1 })
+  const width = add('Squeeze', [graph.add('Shape', [ids], { start: 1, end: 2 }, 'window/Shape'), axes(0)])
+  const tokens = float(add('ReduceSum', [mask, axes(1)], { keepdims: 1 }))
+  return {
+    ids,
+    places: add('Range', [int(0), width, int(1)]),
+    there: add('Unsqueeze', [add('Cast', [mask], { to: 9 }), axes(1)]),
+    tokens,
+    windows: add('Min', [tokens, graph.floats('window/one', [1], [])]),
+  }
+}
+
 type Names = readonly string[]
 
 /** Cuts texts into windows as training does (`text/net/pack.ts`, `text/source.ts`): at most `maxTokens` of a text, the

@@ -34,6 +34,8 @@ export interface SoundSetup extends AnySetup {
   /** Samples in a second, as the model takes them, and the length of its window; without one it takes no stream. */
   rate: number
   window?: number
+  /** WAVE files in base64. */
+  examples: readonly { wav: string; label: string }[]
 }
 
 /** What a page of texts knows of itself. */

@@ -56,6 +56,13 @@ class Page {
       if (files.length > 0) take(files)
       else say('That is a link or a text, no recording. Save the recording first, and drop the file.', true)
     })
+    for (const button of document.querySelectorAll<HTMLButtonElement>('button.example'))
+      button.addEventListener('click', () => {
+        const number = Number(button.dataset.example)
+        const { wav, label } = this.#setup.examples[number]!
+        const bytes = Uint8Array.from(atob(wav), c => c.charCodeAt(0))
+        take([new File([bytes], `example ${number + 1}, labelled ${label}`, { type: 'audio/wav' })])
+      })
     new Listener(this.#setup, engine, { take: file => take([file]), say })
   }
 

@@ -16,7 +16,7 @@ import type { HeadResult, Tuned } from './types.ts'
 
 /** Folds of the comparison: two thirds of the samples train, the others tell. */
 const folds = 3
-/** Fewer samples of a class than this do not make pairs in each fold. */
+/** Fewer samples of a class than this make too few pairs. */
 const fewest = 4
 
 /** Where it begins, and the keeper of the best weights. */
@@ -29,13 +29,14 @@ export interface TuneOptions {
 /** Trains the body by pairs of samples where there are few of them (`train/pairs.ts`), and compares it with the frozen body in
  *  folds over the training samples: both get a head at the strength of L2 that suits them best, and are judged by the losses
  *  of samples that they were not trained on, at the temperature that fits best. If the mean loss is lower, the body is trained
- *  on all training samples, and the net with its head is the best so far; else the net is as before. A run that was stopped
+ *  on all training samples, and the net with its head is the best so far; else the net is as before. With very few samples of a class
+ *  nothing is compared (`PairsPlan.few`). A run that was stopped
  *  meanwhile does this step again. */
 export async function tuneByPairs(prepared: Prepared, context: Context, options: TuneOptions): Promise<Tuned> {
   const { session } = context
   const known = session.known('pairs')
   if (known) return known
-  const { plan, reason } = planOf(prepared, context)
+  const { plan, few, reason } = planOf(prepared, context)
   if (!plan) {
     if (reason !== undefined) session.choice('pairs', 'left out', reason)
     return {}
@@ -44,6 +45,8 @@ export async function tuneByPairs(prepared: Prepared, context: Context, options:
   session.stands('the head over the frozen body', `the training by pairs of ${many}`)
   const start = session.run.seconds
   const clock = clockOf(context, start)
+  if (few !== undefined && !clock())
+    return takeFew(prepared, context, { plan: { ...plan, ...plan.few }, few, start, options })
   // The first of several ranks compares: batches of pairs are too small to share.
   const comparing = async () => (await compare(prepared, context, { plan, clock })) ?? null
   const compared = await session.ranks.fromFirst('pairs compared', comparing, context.signal)
@@ -60,11 +63,35 @@ export async function tuneByPairs(prepared: Prepared, context: Context, options:
     session.know('pairs', {})
     return {}
   }
-  const found = await take(prepared, context, { plan, l2, options })
+  const found = await take(prepared, context, { plan, l2, trainings: folds + 1, options })
+  return taken(prepared, context, { found, l2, why: saw, start, options })
+}
+
+/** The strength of L2 of a head without one of its own. */
+const usualL2 = 0.3
+
+/** Trains the body by pairs without a comparison, since there are too few samples for one. few: the fewest of a class. */
+async function takeFew(
+  prepared: Prepared,
+  context: Context,
+  { plan, few, start, options }: { plan: PairsPlan; few: number; start: number; options: TuneOptions },
+): Promise<Tuned> {
+  const { l2 = usualL2 } = options.head
+  const found = await take(prepared, context, { plan, l2, trainings: 1, options })
+  const why = `a class has ${plural(few, `training ${prepared.domain.words.one}`, `training ${prepared.domain.words.many}`)}, and folds tell nothing with so few; ${plural(plan.steps, 'step')}`
+  return taken(prepared, context, { found, l2, why, start, options })
+}
+
+/** Writes down that pairs are taken. */
+function taken(
+  prepared: Prepared,
+  { session }: Context,
+  { found, l2, why, start, options }: { found: Best; l2: number; why: string; start: number; options: TuneOptions },
+): Tuned {
   session.choice(
     'pairs',
     'taken',
-    `${saw}; on validation: ${said(prepared.objective.metric, found.score)}, loss ${found.loss.toFixed(3)}; ${duration(session.run.seconds - start)}`,
+    `${why}; on validation: ${said(prepared.objective.metric, found.score)}, loss ${found.loss.toFixed(3)}; ${duration(session.run.seconds - start)}`,
   )
   session.know('pairs', { best: found, l2 })
   const { epoch, step } = options.head
@@ -72,11 +99,12 @@ export async function tuneByPairs(prepared: Prepared, context: Context, options:
   return { best: found, l2 }
 }
 
-/** The plan where pairs are to be tried; else why not, where that needs a word. */
+/** The plan where pairs are to be tried, and `few`, the fewest samples of a class, if they are too few to compare; else why not, where that
+ *  needs a word. */
 function planOf(
   { pairs: plan, objective, source, domain }: Prepared,
   { options }: Context,
-): { plan?: PairsPlan; reason?: string } {
+): { plan?: PairsPlan; few?: number; reason?: string } {
   if (!plan || plan.asked === false) return {}
   const { task, names } = objective
   const { many } = domain.words
@@ -89,9 +117,8 @@ function planOf(
   if (!asked && (options.epochs === 0 || count >= plan.below * names.length)) return {}
   const counts = names.map((_, c) => Array.from(targets).filter(y => y === c).length)
   const least = Math.min(...counts)
-  if (least < fewest)
-    return { reason: `a class has ${plural(least, 'training sample')}; ${fewest} are needed to compare by folds` }
-  return { plan }
+  if (least < fewest) return { reason: `a class has ${plural(least, 'training sample')}; ${fewest} are needed` }
+  return plan.few && least < plan.few.below ? { plan, few: least } : { plan }
 }
 
 /** Whether the time for pairs is over: half of what is left of the minutes, since the whole net comes after them. */
@@ -190,17 +217,22 @@ function tempered(rows: Float32Array, classes: number, temperature: number): Flo
   return out
 }
 
-/** Trains the body on all training samples, and fits its head. */
+/** Trains the body on all training samples, and fits its head. trainings: how many there are, with those of the folds. */
 async function take(
   prepared: Prepared,
   { session: { ranks }, signal, progress }: Context,
-  { plan, l2, options: { frozen, keeper } }: { plan: PairsPlan; l2: number; options: TuneOptions },
+  {
+    plan,
+    l2,
+    trainings,
+    options: { frozen, keeper },
+  }: { plan: PairsPlan; l2: number; trainings: number; options: TuneOptions },
 ): Promise<Best> {
   const { net, objective, source, seed, precision, batchSize, classWeights: weights, device } = prepared
   const train = source('train')
   const rows = Array.from({ length: train.count }, (_, i) => i)
-  const total = (folds + 1) * plan.steps
-  const onStep = (step: number) => progress('pairs', folds * plan.steps + step, total)
+  const total = trainings * plan.steps
+  const onStep = (step: number) => progress('pairs', total - plan.steps + step, total)
   const training = async () => {
     await trainPairs(net, train, { ...plan, rows, precision, seed, signal, onStep })
     return true

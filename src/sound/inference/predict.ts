@@ -49,7 +49,12 @@ export interface SoundClassifier {
   /** The same of many, in their order. `onError` hears of those that can't be read; without it their error is thrown. */
   predictAll(
     inputs: Iterable<SoundInput | Place> | AsyncIterable<SoundInput | Place>,
-    options?: { signal?: AbortSignal | undefined; onError?: ((name: string, error: Error) => void) | undefined },
+    options?: {
+      signal?: AbortSignal | undefined
+      onError?: ((name: string, error: Error) => void) | undefined
+      /** How many bytes of a recording are read, which says how far a long one is; each net of several reads it once. */
+      onRead?: ((name: string, bytes: number, all: number) => void) | undefined
+    },
   ): AsyncGenerator<SoundPrediction>
   /** A value of the target of that name as text, with all decimals that the target has. */
   text(value: number, target: string): string
@@ -100,14 +105,14 @@ export function loadSoundClassifier(
     precision: how.precision,
     text: (value, target) => (scale ? targetText(value, classes.indexOf(target), scale) : String(value)),
     predict: (input, { index = 0, signal } = {}) => predictOne(model, input, { ...how, index, signal }),
-    async *predictAll(inputs, { signal, onError } = {}) {
+    async *predictAll(inputs, { signal, onError, onRead } = {}) {
       let index = 0
       for await (const input of inputs) {
         const isPlace = typeof input === 'object' && 'file' in input
         const name = isPlace ? input.file : nameOf(input, index + 1)
         try {
           const sound = isPlace ? (input.raw ? readFileSync(Buffer.from(input.raw)) : input.file) : input
-          yield await predictOne(model, sound, { ...how, index, signal, name })
+          yield await predictOne(model, sound, { ...how, index, signal, name, onRead })
         } catch (error) {
           if (!onError || signal?.aborted || !(error instanceof AnnealError)) throw error
           onError(name, error)
@@ -185,8 +190,13 @@ async function predictOne(
     index,
     signal,
     name = nameOf(input, typeof input === 'string' ? undefined : index + 1),
+    onRead,
     ...how
-  }: How & { index: number; name?: string },
+  }: How & {
+    index: number
+    name?: string
+    onRead?: ((name: string, bytes: number, all: number) => void) | undefined
+  },
 ): Promise<SoundPrediction> {
   const { card } = model
   const classes = card.classes.length
@@ -210,7 +220,13 @@ async function predictOne(
       }
     }
     let batch: Window[] = []
-    for await (const window of windowsOf(input, own, name, note => notes.add(note))) {
+    const heard = {
+      noted: (note: string) => void notes.add(note),
+      ...(onRead && {
+        onRead: (bytes: number, all: number) => onRead(name, m * all + bytes, model.members.length * all),
+      }),
+    }
+    for await (const window of windowsOf(input, own, name, heard)) {
       signal?.throwIfAborted()
       batch.push(window)
       if (batch.length < how.batchSize) continue

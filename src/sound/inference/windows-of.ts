@@ -1,4 +1,5 @@
 import { DataError } from '../../base/errors.ts'
+import type { ByteReader } from '../../runtime/sound/format.ts'
 import { bytesReader, checkNumbers, onlyNumbers, pcmResampler } from '../../runtime/sound/mono.ts'
 import { hopOf, isOneWindow } from '../../runtime/sound/windows.ts'
 import { fileReader, monoOf, namedError, type Sound } from '../decode/decode.ts'
@@ -14,13 +15,21 @@ export interface Window {
   samples: Float32Array
 }
 
+/** Who hears of a recording that is read. */
+interface Heard {
+  /** What could not be read of it, where that is little. */
+  noted?: ((note: string) => void) | undefined
+  /** How many of its bytes are read. */
+  onRead?: ((bytes: number, all: number) => void) | undefined
+}
+
 /** The windows of a recording, as training cuts them. They are cut while it is decoded: a recording of hours needs the
  *  memory of two windows. Errors have the name of the file. */
 export async function* windowsOf(
   input: SoundInput,
   { rate, samples: size }: { rate: number; samples: number },
   name = nameOf(input),
-  noted?: (note: string) => void,
+  { noted, onRead }: Heard = {},
 ): AsyncGenerator<Window> {
   const hop = hopOf(size)
   let kept = new Float32Array(0) // samples from `at` on
@@ -30,7 +39,7 @@ export async function* windowsOf(
     return { from, samples: windowOf((f, count) => kept.subarray(f - at, f - at + count), from, window) }
   }
   try {
-    for await (const piece of piecesOf(input, rate, noted)) {
+    for await (const piece of piecesOf(input, rate, { noted, onRead })) {
       const all = new Float32Array(kept.length + piece.length)
       all.set(kept)
       all.set(piece, kept.length)
@@ -55,15 +64,20 @@ export const nameOf = (input: SoundInput, number?: number): string =>
     ? input
     : `recording${number === undefined ? '' : ` ${number}`} (${input instanceof Uint8Array ? `${input.length} bytes` : `${input?.samples?.length} samples`})`
 
-async function* piecesOf(
-  input: SoundInput,
-  rate: number,
-  noted?: (note: string) => void,
-): AsyncGenerator<Float32Array> {
+/** The same bytes; `onRead` hears how far they are read. */
+const counted = ({ size, read }: ByteReader, onRead: NonNullable<Heard['onRead']>): ByteReader => ({
+  size,
+  read(from, length) {
+    onRead(Math.min(size, from + length), size)
+    return read(from, length)
+  },
+})
+
+async function* piecesOf(input: SoundInput, rate: number, { noted, onRead }: Heard): AsyncGenerator<Float32Array> {
   if (typeof input === 'string' || input instanceof Uint8Array) {
     const reader = typeof input === 'string' ? fileReader(input) : bytesReader(input)
     try {
-      yield* onlyNumbers(monoOf(reader, rate), noted)
+      yield* onlyNumbers(monoOf(onRead ? counted(reader, onRead) : reader, rate), noted)
     } finally {
       if ('close' in reader) (reader as ReturnType<typeof fileReader>).close()
     }

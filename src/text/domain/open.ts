@@ -76,7 +76,7 @@ export async function openForTraining(
 }
 
 /** Pairs of texts: chosen on four sets with 8 and 32 texts a class (`bench/few-texts.ts`). */
-const usualPairs = { below: 50, rate: 5e-5, steps: 30, samples: 24 }
+const usualPairs = { below: 50, rate: 5e-5, steps: 30, samples: 24, few: { below: 16, steps: 12, rate: 3e-5 } }
 
 /** The file's own limits and padding are not used, and would mislead a reader of the card. */
 const withoutLimits = (tokenizer: object): object => ({ ...tokenizer, truncation: null, padding: null })

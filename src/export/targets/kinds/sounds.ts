@@ -1,6 +1,6 @@
 import { probeSound, type SoundFileCard } from '../../../onnx/index.ts'
 import { waveBytes } from '../../../runtime/sound/write-wav.ts'
-import { netBounds } from '../../compare.ts'
+import { probeBound } from '../../compare.ts'
 import { named, type Probes, type TargetKind } from './kind.ts'
 
 /** The made sounds of the card as WAVE files. */
@@ -8,7 +8,7 @@ async function probesOf(card: SoundFileCard): Promise<Probes> {
   const { probe = { samples: [], outputs: [] }, input, weights } = card
   const name = (i: number) => `probe.${i + 1}.wav`
   return {
-    tolerance: Math.max(0.001, netBounds(weights).difference),
+    tolerance: Math.max(0.001, probeBound(weights)),
     probes: probe.samples.map((_, i) => ({ file: name(i), type: 'audio/wav', outputs: named(card, probe.outputs, i) })),
     files: Object.fromEntries(
       probe.samples.map((length, i) => [name(i), waveBytes(probeSound(length, input.rate), input.rate)]),

@@ -1,5 +1,5 @@
 import type { TextFileCard } from '../../../onnx/index.ts'
-import { netBounds } from '../../compare.ts'
+import { probeBound } from '../../compare.ts'
 import { named, type TargetKind } from './kind.ts'
 
 const input = `// Reads the texts of requests.
@@ -43,7 +43,7 @@ export const texts: TargetKind<TextFileCard> = {
   probes: async card => {
     const { probe = { texts: [], outputs: [] }, weights } = card
     return {
-      tolerance: Math.max(0.001, netBounds(weights).difference),
+      tolerance: Math.max(0.001, probeBound(weights)),
       probes: probe.texts.map((text, i) => ({ body: { text }, outputs: named(card, probe.outputs, i) })),
       files: {},
     }
@@ -58,7 +58,8 @@ export const texts: TargetKind<TextFileCard> = {
       `JSON {"text": "…"} or {"texts": ["…", …]}: curl -d '{"text": "…"}' https://…/predict`,
       'or one text as text/plain',
     ],
-    limits: `- **Memory.** A worker has 128 MB for the code, the model and the tokenizer, so only small nets run there.
+    limits: `- **Memory.** A worker has 128 MB for the code, the model and the tokenizer, so only small nets run there: all-MiniLM-L6-v2
+  with \`--quantize\` and short texts. Send long ones one at a time.
 - **Time.** It computes in one thread. A request has at most 100 texts and 1 MB.`,
   }),
 }
