@@ -18,7 +18,7 @@ const allowed = {
     /^bench\/results\/[\w.-]+\.svg$/,
     /^src\/[\w./-]+\.ts$/,
   ],
-  '@anneal/run': [/^(LICENSE|README\.md|package\.json)$/, /^dist\/[\w./-]+\.(js|d\.ts)$/],
+  '@anneal/run': [/^(LICENSE|README\.md|package\.json)$/, /^dist\/([\w./-]+\.(js|d\.ts)|LICENSE\.tokenizers)$/],
   platform: [
     /^(LICENSE|README\.md|NOTICE\.md|package\.json)$/,
     /^libtorch-[\d.]+\/(anneal\.node|preload\.node|manifest\.json)$/,
