@@ -8,6 +8,7 @@ import { RunError, reasonOf } from './errors.ts'
 import { bytesOf, isBytes } from './input.ts'
 import type { Model as AnyModel } from './model.ts'
 import { type OpenModel, open as openFile } from './open.ts'
+import { importOrtNode } from './ort-node.ts'
 import { isRaw } from './pixels.ts'
 import { regularFile } from './regular-file.ts'
 import type { BlobLike, Host, LoadOptions, ModelKind, Ort, RawPixels } from './types.ts'
@@ -111,7 +112,7 @@ function processors(): number {
 
 const host: Host<Input> = {
   device: 'cpu',
-  importOrt: async () => (await import('onnxruntime-node')) as Ort,
+  importOrt: async () => (await importOrtNode()) as Ort,
   prepare(ort, { threads = processors() }) {
     const { wasm } = ort.env as { wasm?: { numThreads?: number } }
     if (wasm) wasm.numThreads = 1 // onnxruntime-web has one thread in Node
