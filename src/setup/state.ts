@@ -56,10 +56,11 @@ export function sourcesDigest(folder: string = nativeFolder): string {
 export const stateKey = (wanted: string | undefined = process.env.ANNEAL_LIBTORCH): string =>
   `${sourcesDigest()} ${wanted ?? ''}`.trim()
 
-/** The size and the modification time of a file, or `undefined` if it does not exist. */
+/** The size and the modification time of a file, or `undefined` if it does not exist. The time is in whole seconds: that is what
+ *  layers of containers and archives of a CI's cache keep of it. */
 export function stampOf(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false })
-  return found && `${found.size} ${found.mtimeMs}`
+  return found && `${found.size} ${Math.floor(found.mtimeMs / 1000)}`
 }
 
 const statePath = () => cacheFolder('addon', 'state.json')
