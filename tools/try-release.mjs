@@ -202,7 +202,13 @@ function tryOne(node) {
   place.run('import in .mjs', 'node', ['main.mjs'])
   if (requires) place.run('require in .cjs', 'node', ['main.cjs'])
   else place.run('require says what to do', 'node', ['old.cjs'])
-  place.run('npm install of onnxruntime', 'npm', ['install', ...flags, 'onnxruntime-node', 'onnxruntime-web'])
+  place.run('npm install of onnxruntime', 'npm', [
+    'install',
+    ...flags,
+    '--ignore-scripts',
+    'onnxruntime-node',
+    'onnxruntime-web',
+  ])
   place.run(`npx anneal export ${run}`, 'npx', ['anneal', 'export', run])
   const answer = place.run(`npx anneal serve ${run}`, 'node', ['serve.mjs', run])
   process.stdout.write(`  ${answer.trim()}\n`)

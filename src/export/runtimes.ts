@@ -67,7 +67,7 @@ async function runtimeOf(runtime: RuntimeName): Promise<Ort> {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND')
       throw new ModelError(`${runtime} can not be loaded: ${(cause as Error).message}`, { cause })
     throw new ModelError(
-      `the check of an exported model needs ${runtime}, which is not installed. Install both runtimes: npm install ${runtimeNames.join(' ')}. Or export without the check (--no-check).`,
+      `the check of an exported model needs ${runtime}, which is not installed. Install both runtimes: npm install --ignore-scripts ${runtimeNames.join(' ')}. Or export without the check (--no-check).`,
       { cause },
     )
   }

@@ -125,7 +125,7 @@ const host: Host<Input> = {
   explain(error) {
     const reason = reasonOf(error)
     return /Cannot find (package|module)/.test(reason)
-      ? 'onnxruntime-node, which computes the answers, is not installed. Install it: npm install onnxruntime-node. Where it has no build (Alpine, Intel Macs), take onnxruntime-web: load(file, { ort: await import("onnxruntime-web/wasm"), device: "auto" }).'
+      ? 'onnxruntime-node, which computes the answers, is not installed. Install it: npm install --ignore-scripts onnxruntime-node. Where it has no build (Alpine, Intel Macs), take onnxruntime-web: load(file, { ort: await import("onnxruntime-web/wasm"), device: "auto" }).'
       : `onnxruntime can not load it (${reason}). Export the model again with \`anneal export\`, and take a newer onnxruntime-node.`
   },
   decode,
