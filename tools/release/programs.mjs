@@ -47,7 +47,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 const [run] = process.argv.slice(2)
-const server = spawn('npx', ['anneal', 'serve', run, '--port', '8090'], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+const server = spawn(process.execPath, ['node_modules/anneal/bin/anneal.mjs', 'serve', run, '--port', '8090'], { stdio: ['ignore', 'pipe', 'pipe'] })
 let said = ''
 for (const stream of [server.stdout, server.stderr]) stream.on('data', data => (said += data))
 const ended = new Promise(resolve => server.on('exit', resolve))
@@ -60,8 +60,9 @@ for (let tries = 0; tries < 120 && !ready && server.exitCode === null; tries++) 
 if (!ready) throw new Error('not ready: ' + said)
 const answer = await fetch(url + '/predict', { method: 'POST', body: readFileSync('photos/cats/1.jpg') })
 const text = await answer.text()
-process.kill(-server.pid, 'SIGTERM')
+server.kill('SIGTERM')
 const code = await ended
+if (code !== 0) throw new Error('after SIGTERM the exit code is ' + code + ': ' + said)
 if (!answer.ok || !['cats', 'dogs'].includes(JSON.parse(text).label)) throw new Error(answer.status + ': ' + text + said)
 console.log(text, 'exit code after SIGTERM:', code)
 `
