@@ -9,6 +9,7 @@ const allowed = {
     /^(LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|Dockerfile|package\.json)$/,
     /^bin\/anneal\.mjs$/,
     /^dist\/(?!.*\.(test|make)\.)[\w./-]+\.(js|cjs|d\.ts|d\.cts|html|css)$/,
+    /^dist\/page\/licences\.json$/,
     /^native\/[\w./-]+\.(cpp|h)$|^native\/(CMakeLists\.txt|README\.md)$/,
     /^tools\/setup\.mjs$/,
     /^docs\/[\w./-]+\.(md|png|svg|jpg|webp)$/,
