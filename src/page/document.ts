@@ -63,7 +63,7 @@ export function pageShell(
   const body = html`${main}
 <footer class="soft">${
     'text' in licences
-      ? html`<details><summary>Licences of the software</summary><pre>${licences.text}</pre></details>`
+      ? html`<details><summary>Licences of the software</summary><pre>${licences.text.split('\n').map(line => [line, raw('\n')])}</pre></details>`
       : html`<a href="${licences.url}">Licences of the software</a>`
   }</footer>
 <script type="application/json" id="setup">${raw(JSON.stringify(setup).replaceAll('<', '\\u003c'))}</script>

@@ -48,7 +48,7 @@ export const base = `
 * { box-sizing: border-box; }
 body { margin: 0; padding-bottom: 64px; background: var(--ground); color: var(--text); font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; }
 main, footer { max-width: 760px; margin: 0 auto; padding: 32px 20px 0; }
-footer { padding-top: 14px; }
+footer { padding-top: 14px; } footer details { margin: 0; border: 0; padding: 0; }
 footer pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; }
 p { margin: 0 0 12px; }

@@ -66,7 +66,7 @@ test('the licences of all software in a page go with it', () => {
   }
   writeSingleFile(at('licences.html'), model, card, assets, [])
   const page = readFileSync(at('licences.html'), 'utf8')
-  assert.match(page, /<summary>Licences of the software<\/summary><pre>This page holds software/)
+  assert.match(page, /<summary>Licences of the software<\/summary><pre>This page holds software[^\n]*\n\n- anneal /)
 })
 
 test('one file: model and runtime are in it, bit for bit, and its script is allowed by its digest', () => {
