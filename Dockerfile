@@ -3,7 +3,10 @@
 #
 #   docker build -t my-training .
 #   docker build -t my-training --build-arg BASE=nvidia/cuda:13.0.0-base-ubuntu24.04 --build-arg TORCH=cuda .
-#   docker run --rm -v "$PWD/photos:/data/photos" -v "$PWD/runs:/data/runs" my-training train photos
+#   mkdir -p runs
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/photos:/data/photos:ro" -v "$PWD/runs:/data/runs" my-training train photos
+#
+# --user: the run's files are yours, and the folder runs can be written to. Every user may write to the cache in the image.
 #
 # BASE must have glibc 2.28 or later: not Alpine. TORCH=cpu takes the parts of libtorch that the CPU needs; TORCH=cuda installs
 # the whole package torch with pip (about 4 GB), and needs the NVIDIA Container Toolkit to run: docker run --gpus all.
@@ -25,6 +28,7 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
  && useradd --create-home --uid 10001 anneal \
  && mkdir -p /app /data \
  && chown anneal:anneal /app /data
+ENV ANNEAL_CACHE=/app/cache
 
 USER anneal
 WORKDIR /app
@@ -37,6 +41,7 @@ RUN npm init -y > /dev/null \
  && case "$(uname -m)" in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; esac \
  && npm install --no-audit --no-fund /tmp/packages/anneal-[0-9]*.tgz "/tmp/packages/anneal-linux-$arch-"*.tgz \
  && npx anneal setup \
+ && chmod -R a+rwX "$ANNEAL_CACHE" \
  && npm cache clean --force
 WORKDIR /data
 ENTRYPOINT ["node", "/app/node_modules/anneal/bin/anneal.mjs"]

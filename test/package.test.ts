@@ -344,7 +344,7 @@ test('the packages of a release: installed by npm, without a compiler, anneal tr
   const name = `${process.platform}-${process.arch}`
   const release = run(
     process.execPath,
-    ['tools/release.mjs', '--here', '--only', `anneal,${name}`, ...folders],
+    ['tools/release.mjs', '--here', '--only', `anneal,${name},run`, ...folders],
     at('clone'),
   )
   assert.equal(release.status, 0, release.said)

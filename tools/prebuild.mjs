@@ -22,7 +22,7 @@ import {
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { symbolsOf } from './cross/macho.mjs'
+import { exportedFor, symbolsOf } from './cross/macho.mjs'
 import { newer, versionsIn } from './cross/versions.mjs'
 import { glibcFlags, output, zigFolder } from './cross/zig.mjs'
 
@@ -180,7 +180,7 @@ function checkForMac({ zigAt, target, libtorch, report }) {
     ANNEAL_RPATH: '@loader_path/lib;@loader_path',
   })
   const system = readFileSync(join(zigAt, 'lib', 'libc', 'darwin', 'libSystem.tbd'), 'utf8')
-  const ofSystem = new Set(system.match(/[_$][\w$.]*/g))
+  const ofSystem = exportedFor('arm64', system)
   const ofLibtorch = ['torch_cpu', 'c10', 'omp'].map(
     name => symbolsOf(join(libtorch.lib[0], `lib${name}.dylib`)).exported,
   )

@@ -1,9 +1,10 @@
 // Tries the packages of build/release/ as their user does: an empty project, an empty home, no compiler, no CMake, no Python.
 //
-//   node tools/try-release.mjs [--nodes NODE,NODE] [--uid 12345] [--seed CACHE] [--quick] [--keep]
+//   node tools/try-release.mjs [--nodes NODE,NODE] [--uid 12345] [--seed CACHE] [--quick] [--keep] [--root FOLDER]
 //
 // `--nodes`: the Nodes to try, as paths; default: this one. `--uid`: the user to be, if this one is root. `--seed`: a cache folder
-// whose libtorch, weights and demo photos are copied instead of fetched. `--quick` leaves out Jest, vitest and the demo.
+// whose libtorch, weights and demo photos are copied instead of fetched. `--quick` leaves out Jest, vitest and the demo. `--root`: the
+// folder of another Linux system, such as one that debootstrap made; everything runs in it (tools/release/elsewhere.mjs).
 // Each step prints its time. The first one that fails stops it, with its output.
 import { spawnSync } from 'node:child_process'
 import {
@@ -21,9 +22,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join, resolve } from 'node:path'
+import { delimiter, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { commandIn, prepared, systemPath } from './release/elsewhere.mjs'
+import { pictures, program, serve, strict, test } from './release/programs.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({
@@ -34,6 +37,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     quick: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
+    root: { type: 'string' },
   },
 })
 /** What a user's PATH has: a shell and small programs, no compiler. */
@@ -57,20 +61,32 @@ function npmOf(node) {
 
 class Place {
   constructor(node) {
-    this.folder = mkdtempSync(join(tmpdir(), 'anneal-try-'))
+    this.folder = mkdtempSync(join(values.root ?? '', values.root ? '/tmp' : tmpdir(), 'anneal-try-'))
     chmodSync(this.folder, 0o755)
     for (const name of ['home', 'bin', 'project']) mkdirSync(join(this.folder, name))
     this.bin = join(this.folder, 'bin')
     this.project = join(this.folder, 'project')
-    for (const name of tools) if (find(name)) symlinkSync(find(name), join(this.bin, name))
-    symlinkSync(resolve(node), join(this.bin, 'node'))
+    let npm = npmOf(node)
+    if (values.root) {
+      cpSync(resolve(node), join(this.bin, 'node'), { dereference: true })
+      cpSync(npm, join(this.folder, 'npm'), { recursive: true, dereference: true })
+      npm = this.inside(join(this.folder, 'npm'))
+    } else {
+      for (const name of tools) if (find(name)) symlinkSync(find(name), join(this.bin, name))
+      symlinkSync(resolve(node), join(this.bin, 'node'))
+    }
     for (const name of ['npm', 'npx'])
       writeFileSync(
         join(this.bin, name),
-        `#!/bin/sh\nexec "${this.bin}/node" "${npmOf(node)}/bin/${name}-cli.js" "$@"\n`,
+        `#!/bin/sh\nexec "${this.inside(this.bin)}/node" "${npm}/bin/${name}-cli.js" "$@"\n`,
         { mode: 0o755 },
       )
     this.write('package.json', '{ "private": true }\n')
+  }
+
+  /** A path as the system in which everything runs sees it. */
+  inside(path) {
+    return values.root ? join('/', relative(resolve(values.root), resolve(path))) : path
   }
 
   write(name, text) {
@@ -87,6 +103,14 @@ class Place {
     if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) this.give(join(path, name))
   }
 
+  /** The command line that runs a command of `bin` as the user. */
+  asUser(command, args) {
+    const own = values.root ? command : join(this.bin, command)
+    if (values.root) return commandIn(values.root, values.uid, this.inside(this.project), [own, ...args])
+    if (values.uid === undefined) return [own, ...args]
+    return [find('setpriv'), `--reuid=${values.uid}`, `--regid=${values.uid}`, '--clear-groups', own, ...args]
+  }
+
   /** Runs a command as the user. Throws if its exit code is another than `code`. */
   run(what, command, args, { code = 0, env = {}, minutes = 10 } = {}) {
     const start = performance.now()
@@ -96,27 +120,21 @@ class Place {
         /^(npm_config_(cafile|registry)|NODE_EXTRA_CA_CERTS|https?_proxy)$/i.test(name),
       ),
     )
-    const user =
-      values.uid === undefined ? [] : ['setpriv', `--reuid=${values.uid}`, `--regid=${values.uid}`, '--clear-groups']
-    const [first, ...rest] = [...user, command, ...args]
-    const { status, stdout, stderr } = spawnSync(
-      user.length ? find(first) : join(this.bin, first),
-      user.length ? rest.map(part => (part === command ? join(this.bin, command) : part)) : rest,
-      {
-        cwd: this.project,
-        env: {
-          ...given,
-          HOME: join(this.folder, 'home'),
-          PATH: this.bin,
-          ANNEAL_THREADS: process.env.ANNEAL_THREADS ?? '2',
-          npm_config_update_notifier: 'false',
-          ...env,
-        },
-        encoding: 'utf8',
-        timeout: minutes * 60_000,
-        maxBuffer: 1 << 28,
+    const [first, ...rest] = this.asUser(command, args)
+    const { status, stdout, stderr } = spawnSync(first, rest, {
+      cwd: this.project,
+      env: {
+        ...given,
+        HOME: this.inside(join(this.folder, 'home')),
+        PATH: values.root ? `${this.inside(this.bin)}:${systemPath}` : this.bin,
+        ANNEAL_THREADS: process.env.ANNEAL_THREADS ?? '2',
+        npm_config_update_notifier: 'false',
+        ...env,
       },
-    )
+      encoding: 'utf8',
+      timeout: minutes * 60_000,
+      maxBuffer: 1 << 28,
+    })
     const seconds = ((performance.now() - start) / 1000).toFixed(1)
     if (status !== code) {
       process.stdout.write(`✖ ${what} (${seconds} s): exit code ${status}\n${stdout}${stderr}\n`)
@@ -126,48 +144,6 @@ class Place {
     return `${stdout}\n${stderr}`
   }
 }
-
-const pictures = `
-import { mkdirSync } from 'node:fs'
-import sharp from 'sharp'
-for (const [name, background] of [['cats', '#c33'], ['dogs', '#36c']])
-  for (let n = 0; n < 14; n++) {
-    mkdirSync('photos/' + name, { recursive: true })
-    const noise = Buffer.from(Array.from({ length: 48 * 48 * 3 }, (_, i) => (i * 37 * (n + 3)) % 90))
-    const over = await sharp(noise, { raw: { width: 48, height: 48, channels: 3 } }).png().toBuffer()
-    await sharp({ create: { width: 96 + n, height: 80, channels: 3, background } }).composite([{ input: over, left: n, top: n }]).jpeg().toFile('photos/' + name + '/' + n + '.jpg')
-  }
-`
-const small = "{ model: 'squeezenet1_1', pretrained: false, size: 64, epochs: 0, views: 1, out: OUT }"
-const program = out => `const { trainFolder, loadClassifier } = ANNEAL
-const { metrics, run } = await trainFolder('photos', ${small.replace('OUT', `'${out}'`)})
-const classifier = loadClassifier(run, { task: 'single' })
-const { label } = await classifier.predict('photos/cats/1.jpg')
-await classifier.close()
-if (typeof metrics.accuracy !== 'number' || !['cats', 'dogs'].includes(label)) throw new Error(label)
-console.log(label)
-`
-const strict = `import { type RunResult, trainFolder } from 'anneal'
-import { ones, scope } from 'anneal/torch'
-
-const { metrics, run }: RunResult = await trainFolder('photos', ${small.replace('OUT', "'runs/ts'")})
-const accuracy: number | undefined = metrics.accuracy
-const sum: number = scope(() => ones([2, 3]).sum().item())
-console.log(run, accuracy, sum)
-`
-const test = (from, name) => `${from}
-test('trains', async () => {
-  const { metrics, run } = await trainFolder('photos', ${small.replace('OUT', `'runs/${name}-' + Math.random()`)})
-  expect(metrics.accuracy).toBeGreaterThanOrEqual(0)
-  const classifier = loadClassifier(run)
-  const { label } = await classifier.predict(new Uint8Array(require('node:fs').readFileSync('photos/cats/1.jpg')))
-  expect(['cats', 'dogs']).toContain(label)
-  const pixels = { data: new Float32Array(3 * 64 * 64), width: 64, height: 64 }
-  expect(ones([3]).sum().item()).toBe(3)
-  expect(fromArray(new Float32Array([1, 2]), [2]).sum().item()).toBe(3)
-  await classifier.close()
-}, 60_000)
-`
 
 /** The commands \`npx anneal …\` in a text, with what a person puts in for the names in capitals. */
 function commandsIn(text) {
@@ -194,6 +170,7 @@ function tryOne(node) {
     for (const name of ['libtorch', 'weights', 'demo'].filter(name => existsSync(join(values.seed, name))))
       cpSync(join(values.seed, name), join(place.folder, 'home', '.cache', 'anneal', name), { recursive: true })
   place.write('pictures.mjs', pictures)
+  place.write('serve.mjs', serve)
   place.write('main.mjs', program('runs/mjs').replace('ANNEAL', "await import('anneal')"))
   place.write(
     'main.cjs',
@@ -225,6 +202,16 @@ function tryOne(node) {
   place.run('import in .mjs', 'node', ['main.mjs'])
   if (requires) place.run('require in .cjs', 'node', ['main.cjs'])
   else place.run('require says what to do', 'node', ['old.cjs'])
+  place.run('npm install of onnxruntime', 'npm', [
+    'install',
+    ...flags,
+    '--ignore-scripts',
+    'onnxruntime-node',
+    'onnxruntime-web',
+  ])
+  place.run(`npx anneal export ${run}`, 'npx', ['anneal', 'export', run])
+  const answer = place.run(`npx anneal serve ${run}`, 'node', ['serve.mjs', run])
+  process.stdout.write(`  ${answer.trim()}\n`)
   if (values.quick) return place
   place.run('npx anneal demo', 'npx', ['anneal', 'demo', '--minutes', '0.3'])
   place.run('npm install of TypeScript, Jest and vitest', 'npm', [
@@ -286,6 +273,10 @@ function tryOne(node) {
   return place
 }
 
+if (values.root) {
+  values.uid ??= '12345'
+  process.stdout.write(`${prepared(values.root)}\n`)
+}
 for (const node of values.nodes.split(',')) {
   const place = tryOne(node)
   if (!values.keep) rmSync(place.folder, { recursive: true, force: true })

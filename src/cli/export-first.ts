@@ -33,7 +33,7 @@ export async function modelOfRun(run: string): Promise<string> {
     )
   if (!installed('onnxruntime-node'))
     throw new ModelError(
-      'anneal serve answers by onnxruntime-node, which is not installed. Install it: npm install onnxruntime-node',
+      'anneal serve answers by onnxruntime-node, which is not installed. Install it: npm install --ignore-scripts onnxruntime-node',
     )
   const { args, note } = checkOf(run)
   process.stderr.write(`${flat(`${run} has no model.onnx, so it is exported first${note}`)}\n`)

@@ -1,4 +1,5 @@
 import { ModelError } from '../base/errors.ts'
+import { importOrtNode } from '../runtime/ort-node.ts'
 
 /** The runtimes that an exported file is checked in. */
 export const runtimeNames = ['onnxruntime-node', 'onnxruntime-web'] as const
@@ -61,14 +62,12 @@ const typeOf = (data: Value['data']): string =>
 
 async function runtimeOf(runtime: RuntimeName): Promise<Ort> {
   try {
-    return (await (runtime === 'onnxruntime-node'
-      ? import('onnxruntime-node')
-      : import('onnxruntime-web/wasm'))) as unknown as Ort
+    return (await (runtime === 'onnxruntime-node' ? importOrtNode() : import('onnxruntime-web/wasm'))) as unknown as Ort
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND')
       throw new ModelError(`${runtime} can not be loaded: ${(cause as Error).message}`, { cause })
     throw new ModelError(
-      `the check of an exported model needs ${runtime}, which is not installed. Install both runtimes: npm install ${runtimeNames.join(' ')}. Or export without the check (--no-check).`,
+      `the check of an exported model needs ${runtime}, which is not installed. Install both runtimes: npm install --ignore-scripts ${runtimeNames.join(' ')}. Or export without the check (--no-check).`,
       { cause },
     )
   }

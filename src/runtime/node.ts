@@ -8,6 +8,7 @@ import { RunError, reasonOf } from './errors.ts'
 import { bytesOf, isBytes } from './input.ts'
 import type { Model as AnyModel } from './model.ts'
 import { type OpenModel, open as openFile } from './open.ts'
+import { importOrtNode } from './ort-node.ts'
 import { isRaw } from './pixels.ts'
 import { regularFile } from './regular-file.ts'
 import type { BlobLike, Host, LoadOptions, ModelKind, Ort, RawPixels } from './types.ts'
@@ -111,7 +112,7 @@ function processors(): number {
 
 const host: Host<Input> = {
   device: 'cpu',
-  importOrt: async () => (await import('onnxruntime-node')) as Ort,
+  importOrt: async () => (await importOrtNode()) as Ort,
   prepare(ort, { threads = processors() }) {
     const { wasm } = ort.env as { wasm?: { numThreads?: number } }
     if (wasm) wasm.numThreads = 1 // onnxruntime-web has one thread in Node
@@ -124,7 +125,7 @@ const host: Host<Input> = {
   explain(error) {
     const reason = reasonOf(error)
     return /Cannot find (package|module)/.test(reason)
-      ? 'onnxruntime-node, which computes the answers, is not installed. Install it: npm install onnxruntime-node. Where it has no build (Alpine, Intel Macs), take onnxruntime-web: load(file, { ort: await import("onnxruntime-web/wasm"), device: "auto" }).'
+      ? 'onnxruntime-node, which computes the answers, is not installed. Install it: npm install --ignore-scripts onnxruntime-node. Where it has no build (Alpine, Intel Macs), take onnxruntime-web: load(file, { ort: await import("onnxruntime-web/wasm"), device: "auto" }).'
       : `onnxruntime can not load it (${reason}). Export the model again with \`anneal export\`, and take a newer onnxruntime-node.`
   },
   decode,

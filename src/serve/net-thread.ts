@@ -6,6 +6,7 @@ import type { SoundFileCard } from '../onnx/sound-card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
 import type { TextFileCard } from '../onnx/text-card.ts'
 import { decodeFile } from '../runtime/decode-node.ts'
+import { withoutTelemetry } from '../runtime/ort-node.ts'
 import { toModelPixels } from '../runtime/pixels.ts'
 import type { ReadRow } from '../runtime/table/rows.ts'
 import type { ModelKind, RawSound } from '../runtime/types.ts'
@@ -26,6 +27,7 @@ class NetThread {
   #ended: ModelError | undefined
 
   constructor(path: string) {
+    withoutTelemetry()
     this.#worker = startWorker(path, { name: 'anneal serve' })
     this.#worker.unref()
     this.#worker.on('message', (reply: Reply) => this.#take(reply))

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { SetupError } from '../base/errors.ts'
-import { type Linked, type Ready, readState, stampOf, stateKey } from './state.ts'
+import { hasStamp, type Linked, type Ready, readState, stateKey } from './state.ts'
 
 /** An addon and the libtorch that it was set up with. `library`: the file libtorch_cpu.so. */
 export type FoundAddon = { path: string; libtorch?: Linked } & Partial<Pick<Ready, 'library' | 'from' | 'cuda'>>
@@ -14,7 +14,7 @@ export function findAddon(): FoundAddon | undefined {
     throw new SetupError(`ANNEAL_ADDON=${given}: there is no such file; expected a built anneal.node, or unset it`)
   }
   const ready = readState()[stateKey()]
-  if (!ready || !existsSync(ready.path) || stampOf(ready.library) !== ready.stamp) return undefined
+  if (!ready || !existsSync(ready.path) || !hasStamp(ready.library, ready.stamp)) return undefined
   const { path, libtorch, library, from, cuda } = ready
   return { path, libtorch, library, ...(from && { from }), ...(cuda && { cuda }) }
 }

@@ -114,7 +114,7 @@ export async function lookAtLibtorch(only?: Only | undefined) {
               libtorch.note,
             ),
           ]
-        : [missing('libtorch', 'none on this machine', 'npx anneal setup fetches one')]),
+        : [missing('libtorch', 'none on this machine', 'to fetch one: npx anneal setup')]),
       ...passed.map(({ source, place, reason }) => {
         const text = `${source}: ${place}: ${reason}`
         return failed(reason) ? note('  not used', text) : info('  not used', text)
@@ -171,7 +171,7 @@ export const differs = (now: Linked | undefined, built: Linked | undefined): Fin
         note(
           '  built against',
           `${built.version}, ${built.folder} (${built.source})`,
-          'npx anneal setup builds it against the one above',
+          'to build it against the one above: npx anneal setup',
         ),
       ]
     : []

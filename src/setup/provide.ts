@@ -61,7 +61,7 @@ function byHand({ pins }: Places): string {
   const parts = pins?.wheels.parts ?? []
   if (parts.length === 0) return install
   const commands = parts.map(part => `python3 -m pip ${downloadArguments(part).join(' ')}`)
-  return `${install}. Or run this on another machine, copy the ${parts.length} files into ${cacheFolder('downloads')}, and run npx anneal setup again: ${commands.join(' && ')}`
+  return `${install}. Or copy ${parts.length} files from another machine into ${cacheFolder('downloads')}, and run npx anneal setup. These commands download them there: ${commands.join(' && ')}`
 }
 
 /** Whether an addon that there is, is built for the pinned version. */

@@ -56,10 +56,17 @@ export function sourcesDigest(folder: string = nativeFolder): string {
 export const stateKey = (wanted: string | undefined = process.env.ANNEAL_LIBTORCH): string =>
   `${sourcesDigest()} ${wanted ?? ''}`.trim()
 
-/** The size and the modification time of a file, or `undefined` if it does not exist. */
+/** The size and the modification time of a file in milliseconds, or `undefined` if it does not exist. */
 export function stampOf(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false })
   return found && `${found.size} ${found.mtimeMs}`
+}
+
+/** Whether a file still has the stamp that it had. Layers of containers and archives of a CI's cache keep whole seconds of its time. */
+export function hasStamp(path: string, stamp: string): boolean {
+  const seconds = (text: string) => text.replace(/[\d.]+$/, time => `${Math.floor(Number(time) / 1000)}`)
+  const now = stampOf(path)
+  return now !== undefined && seconds(now) === seconds(stamp)
 }
 
 const statePath = () => cacheFolder('addon', 'state.json')

@@ -280,7 +280,9 @@ describe('what it refuses', () => {
       const text = refusal(await work.run(['export', run, '--out', out], packages({ [name]: undefined })))
       assert.match(
         text,
-        new RegExp(`needs ${name}, which is not installed.*npm install onnxruntime-node onnxruntime-web`),
+        new RegExp(
+          `needs ${name}, which is not installed.*npm install --ignore-scripts onnxruntime-node onnxruntime-web`,
+        ),
       )
       assert.ok(!existsSync(out), name)
     }
@@ -511,7 +513,10 @@ describe('anneal serve RUN without a model.onnx', () => {
   test('with one runtime it checks in that one; without onnxruntime-node it says how to install it', async () => {
     const folder = copied('one')
     const none = await work.run(['serve', folder], packages({ 'onnxruntime-node': undefined }))
-    assert.match(refusal(none), /onnxruntime-node, which is not installed\. Install it: npm install onnxruntime-node/)
+    assert.match(
+      refusal(none),
+      /onnxruntime-node, which is not installed\. Install it: npm install --ignore-scripts onnxruntime-node/,
+    )
     assert.ok(!existsSync(join(folder, 'model.onnx')), 'not exported for nothing')
     const { code, stderr, stdout } = await served(folder, packages({ 'onnxruntime-web': undefined }))
     assert.equal(code, 0, stderr)

@@ -213,7 +213,7 @@ test('without a runtime beside it, the error says what to install', () => {
     { cwd },
   )
   assert.equal(status, 0, said)
-  assert.match(said, /RunError backend .*npm install onnxruntime-node/)
+  assert.match(said, /RunError backend .*npm install --ignore-scripts onnxruntime-node/)
 })
 
 test('types are strict: an empty project with no other types, in Node and in a browser', () => {

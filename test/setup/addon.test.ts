@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -51,6 +51,16 @@ test('finding costs less than 5 ms', async () => {
     return performance.now() - start
   })
   assert.ok(Math.min(...times) < 5, `${Math.min(...times)} ms`)
+})
+
+test('what a layer of a container or an archive keeps is enough: times without fractions of a second', async () => {
+  const state = ready()
+  utimesSync(state.library, 1_700_000_000.75, 1_700_000_000.75)
+  await remember(stateKey(), { ...state, stamp: stampOf(state.library)! })
+  utimesSync(state.library, 1_700_000_000, 1_700_000_000)
+  assert.ok(findAddon(), 'the same second')
+  utimesSync(state.library, 1_700_000_001, 1_700_000_001)
+  assert.equal(findAddon(), undefined, 'another second')
 })
 
 test('an addon that was deleted, or whose libtorch was replaced, is not found', async () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type DoctorReport, doctor, formatDoctor } from '../../src/setup/index.ts'
+import { root } from '../helpers/sources.ts'
 
 test('an empty cache: not ready, every line aligned, what to do named', async () => {
   const root = mkdtempSync(join(tmpdir(), 'anneal-doctor-'))
@@ -77,4 +78,12 @@ Anneal is not set up. What to do about the lines with ✗:
 `,
   )
   assert.match(formatDoctor({ ...report, ready: true }), /\n\nAnneal is ready\.\n$/)
+})
+
+test('a remedy ends with its command, so that its line can be copied', () => {
+  const remedies = ['findings.ts', 'mend.ts'].flatMap(
+    name => readFileSync(join(root, 'src', 'setup', name), 'utf8').match(/'[^'\n]*npx anneal [^'\n]*'/g) ?? [],
+  )
+  assert.ok(remedies.length >= 6, `${remedies.length} remedies`)
+  for (const remedy of remedies) assert.match(remedy, /npx anneal \w+'$/)
 })

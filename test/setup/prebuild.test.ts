@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { sourcesDigest } from '../../src/setup/state.ts'
 import { which } from '../../src/setup/which.ts'
-import { symbolsOf } from '../../tools/cross/macho.mjs'
+import { exportedFor, symbolsOf } from '../../tools/cross/macho.mjs'
 import { emulated, isFetched, lacking } from '../../tools/cross/qemu.mjs'
 import { newer, versionsIn } from '../../tools/cross/versions.mjs'
 import { root } from '../helpers/sources.ts'
@@ -97,6 +97,38 @@ describe('a library of macOS', () => {
     writeFileSync(file, Buffer.concat([Buffer.from('\x7fELF'), Buffer.alloc(60)]))
     assert.throws(() => symbolsOf(file), /a\.so is not a 64-bit Mach-O file/)
   })
+})
+
+test('what macOS exports is read by target, also names that begin with no underscore', () => {
+  const tbd = `--- !tapi-tbd
+tbd-version:     4
+targets:         [ x86_64-macos, arm64-macos ]
+install-name:    '/usr/lib/system/libdyld.dylib'
+reexported-libraries:
+  - targets:         [ x86_64-macos, arm64-macos ]
+    libraries:       [ '/usr/lib/system/libm.dylib' ]
+exports:
+  - targets:         [ x86_64-macos,
+                       arm64-macos, arm64e-macos ]
+    symbols:         [ '$ld$hide', _dlopen,
+                       dyld_stub_binder ]
+    weak-symbols:    [ _weak ]
+    objc-classes:    [ Shape ]
+  - targets:         [ x86_64-macos ]
+    symbols:         [ '_fstat$INODE64' ]
+  - targets:         [ arm64e-macos ]
+    symbols:         [ _malloc ]
+...
+`
+  assert.deepEqual([...exportedFor('arm64', tbd)].sort(), [
+    '$ld$hide',
+    '_dlopen',
+    '_malloc',
+    '_weak',
+    'dyld_stub_binder',
+  ])
+  assert.ok(exportedFor('x86_64', tbd).has('_fstat$INODE64'), 'a symbol of x86_64 alone')
+  assert.ok(!exportedFor('x86_64', tbd).has('_malloc'), 'a symbol of arm64e alone')
 })
 
 /** The manifest of what was built for a target, or why there is none to test. */

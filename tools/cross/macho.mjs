@@ -42,3 +42,19 @@ export function symbolsOf(path) {
 }
 
 const textAt = (buffer, at) => buffer.toString('latin1', at, buffer.indexOf(0, at))
+
+/** The symbols that the libraries of macOS export for an architecture such as `arm64`, from the text of an SDK's .tbd file.
+ *  Programs for arm64 also load libraries that are built for arm64e. */
+export function exportedFor(arch, tbd) {
+  const targets = arch === 'arm64' ? ['arm64-macos', 'arm64e-macos'] : [`${arch}-macos`]
+  const found = new Set()
+  const words = list => list.split(/[\s,']+/).filter(Boolean)
+  // A block: `- targets: [ … ]`, then lists by their kinds.
+  for (const block of tbd.split(/^ *- targets: */m).slice(1)) {
+    const [own, ...lists] = Array.from(block.matchAll(/\[([^\]]*)\]/g), ([, list]) => words(list))
+    const kinds = Array.from(block.matchAll(/^ +([\w-]+): *\[/gm), ([, kind]) => kind)
+    if (!own?.some(target => targets.includes(target))) continue
+    for (const [i, kind] of kinds.entries()) if (/symbols$/.test(kind)) for (const name of lists[i]) found.add(name)
+  }
+  return found
+}

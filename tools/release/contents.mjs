@@ -9,6 +9,7 @@ const allowed = {
     /^(LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|Dockerfile|package\.json)$/,
     /^bin\/anneal\.mjs$/,
     /^dist\/(?!.*\.(test|make)\.)[\w./-]+\.(js|cjs|d\.ts|d\.cts|html|css)$/,
+    /^dist\/page\/licences\.json$/,
     /^native\/[\w./-]+\.(cpp|h)$|^native\/(CMakeLists\.txt|README\.md)$/,
     /^tools\/setup\.mjs$/,
     /^docs\/[\w./-]+\.(md|png|svg|jpg|webp)$/,
@@ -18,7 +19,7 @@ const allowed = {
     /^bench\/results\/[\w.-]+\.svg$/,
     /^src\/[\w./-]+\.ts$/,
   ],
-  '@anneal/run': [/^(LICENSE|README\.md|package\.json)$/, /^dist\/[\w./-]+\.(js|d\.ts)$/],
+  '@anneal/run': [/^(LICENSE|README\.md|package\.json)$/, /^dist\/([\w./-]+\.(js|d\.ts)|LICENSE\.tokenizers)$/],
   platform: [
     /^(LICENSE|README\.md|NOTICE\.md|package\.json)$/,
     /^libtorch-[\d.]+\/(anneal\.node|preload\.node|manifest\.json)$/,
