@@ -75,7 +75,8 @@ export class Group {
       if (performance.now() > until) return false
       await pause(100)
     }
-    await pause(50)
+    // Node tells of the end a little later.
+    while (this.code === null && this.signal === null && performance.now() < until) await pause(20)
     return true
   }
   /** Ends everything that is left. */
