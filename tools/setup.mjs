@@ -169,6 +169,7 @@ async function compile() {
       // The scripts of the pages that `anneal export --page` writes, which get onnxruntime-web from their caller, and of those
       // pages of `anneal serve` that have the same forms.
       // Those of texts and of tables have the runtime of their kind alone.
+      const licences = {}
       for (const [entry, name, ...others] of [
         ['main.ts', 'client.js', '@huggingface/tokenizers'],
         ['sound.ts', 'client-sound.js', '@huggingface/tokenizers'],
@@ -176,8 +177,8 @@ async function compile() {
         ['rows.ts', 'client-table.js'],
         ['served-text.ts', 'served-text.js'],
         ['served-rows.ts', 'served-table.js'],
-      ])
-        buildSync({
+      ]) {
+        const { metafile } = buildSync({
           absWorkingDir: root,
           entryPoints: [join('src', 'page', 'client', entry)],
           outfile: join(fresh, 'page', name),
@@ -191,7 +192,11 @@ async function compile() {
           define: { 'import.meta.url': 'annealAddress' },
           legalComments: 'none',
           logLevel: 'warning',
+          metafile: true,
         })
+        licences[name] = packagesOf(metafile).map(licenceOf)
+      }
+      writeFileSync(at(fresh, 'page', 'licences.json'), JSON.stringify(licences))
       writeFileSync(at(fresh, '.anneal-src'), wanted)
       mkdirSync(at('build'), { recursive: true })
       if (existsSync(at('dist'))) renameSync(at('dist'), at(old))
@@ -200,6 +205,19 @@ async function compile() {
   } finally {
     for (const folder of [fresh, old]) rmSync(at(folder), { recursive: true, force: true })
   }
+}
+
+/** The folders of the packages that a bundle holds. */
+const packagesOf = ({ inputs }) =>
+  [...new Set(Object.keys(inputs).flatMap(path => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []))].sort()
+
+/** The name, version and licence of a package, whose text goes with the scripts that hold it. */
+function licenceOf(folder) {
+  const { name, version, license } = JSON.parse(read(at(folder, 'package.json')))
+  const text = read(at(folder, 'LICENSE'))
+  if (text === undefined)
+    stop(`${folder} has no LICENSE, and a script of a page holds it: its licence must go with the page`)
+  return { name, version, license, text }
 }
 
 async function buildAddon() {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ModelError } from '../base/errors.ts'
+import { version } from '../base/version.ts'
 
 /** The name of onnxruntime-web's .wasm file. */
 export const wasmFile = 'ort-wasm-simd-threaded.wasm'
@@ -12,6 +13,8 @@ export interface Assets {
   /** The page's script, a module: onnxruntime-web and what the project's build made of client/. */
   script: string
   wasm: Uint8Array
+  /** The licences of what the script and the .wasm file hold, as a text. */
+  licences: string
 }
 
 /** The scripts that the project's build makes, by the kind of model. */
@@ -29,8 +32,52 @@ export function readAssets(kind: keyof typeof scripts = 'picture'): Assets {
   const script = `const annealAddress = import.meta.url\n${asConstant(bundle)}\n${readFileSync(clientFile(scripts[kind]), 'utf8')}\nannealPage.start(ort)\n`
   // The script may stand in HTML, where these would end it or hide what follows.
   if (/<\/script|<!--/i.test(script)) throw unknownRuntime('its text ends a script of HTML')
-  return { script, wasm: readFileSync(join(folder, wasmFile)) }
+  const runtime = JSON.parse(readFileSync(join(folder, '..', 'package.json'), 'utf8')) as { version: string }
+  return {
+    script,
+    wasm: readFileSync(join(folder, wasmFile)),
+    licences: licencesText(scripts[kind], runtime.version),
+  }
 }
+
+/** A part of a page: the name, version and licence of a package. */
+interface Licence {
+  name: string
+  version: string
+  license: string
+  text: string
+}
+
+/** All licences that go with a script: of Anneal, of onnxruntime-web, whose package holds no text, and of the packages that
+ *  the build put into the script. */
+function licencesText(script: string, runtime: string): string {
+  const packages = JSON.parse(readFileSync(clientFile('licences.json'), 'utf8')) as Record<string, Licence[]>
+  const all: Licence[] = [
+    { name: 'anneal', version: version(), license: 'Apache-2.0', text: readFileSync(licenceFile(), 'utf8') },
+    { name: 'onnxruntime-web', version: runtime, license: 'MIT', text: runtimeLicence(runtime) },
+    ...packages[script]!,
+  ]
+  const known = new Map<string, string>()
+  const parts = all.map(({ name, version, license, text }) => {
+    const same = known.get(text.trim())
+    known.set(text.trim(), name)
+    return `${name} ${version} (${license})\n\n${same === undefined ? text.trim() : `The text of the licence is that of ${same}, above.`}\n`
+  })
+  return `This page holds software of these packages. Their licences follow.\n\n${all.map(({ name, version, license }) => `- ${name} ${version} (${license})`).join('\n')}\n\n${parts.map(part => `${'='.repeat(80)}\n${part}`).join('\n')}`
+}
+
+const runtimeLicence = (version: string) => `Copyright (c) Microsoft Corporation
+
+${mit}
+
+Its .wasm file holds parts of other projects. Their notices:
+https://github.com/microsoft/onnxruntime/blob/v${version}/ThirdPartyNotices.txt`
+
+const mit = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.`
 
 /** The folder of the files that onnxruntime-web publishes. */
 function runtimeFolder(): string {
@@ -69,6 +116,9 @@ export function servedScript(kind: 'text' | 'table'): string {
   if (/<\/script|<!--/i.test(script)) throw new ModelError(`the script of the page of ${kind}s ends a script of HTML`)
   return script
 }
+
+/** The licence of Anneal, in the package's folder: two folders above this file, in dist/ and in src/. */
+const licenceFile = () => fileURLToPath(new URL('../../LICENSE', import.meta.url))
 
 /** The script that the project's build made of client/ (tools/setup.mjs): beside this file in dist/, or there for a clone. */
 function clientFile(name: string): string {

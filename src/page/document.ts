@@ -17,6 +17,8 @@ export interface Parts {
   wasm: { bytes: number; url?: string }
   /** The address of the script, or its text. */
   script: { url: string } | { text: string }
+  /** The licences of the software, in the same way. */
+  licences: { url: string } | { text: string }
 }
 
 /** Tells a reader who opens a page of several files from the disk why it can not work there. */
@@ -41,7 +43,7 @@ export interface PageContent {
 /** The document of a page. `parts` that have no address follow in the body (`embedded`). */
 export function pageShell(
   { title, style = filesStyle, setup: own, rules: more = {}, sources = '', main }: PageContent,
-  { model, wasm, script }: Parts,
+  { model, wasm, script, licences }: Parts,
   embedded: Html,
 ): string {
   const single = 'text' in script
@@ -59,6 +61,11 @@ export function pageShell(
 <meta name="generator" content="${generator}">
 `
   const body = html`${main}
+<footer class="soft">${
+    'text' in licences
+      ? html`<details><summary>Licences of the software</summary><pre>${licences.text}</pre></details>`
+      : html`<a href="${licences.url}">Licences of the software</a>`
+  }</footer>
 <script type="application/json" id="setup">${raw(JSON.stringify(setup).replaceAll('<', '\\u003c'))}</script>
 ${embedded}${
   single

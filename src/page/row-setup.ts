@@ -15,11 +15,13 @@ export function aboutRows({ task, target, classes, positive, threshold }: TableF
 
 /** What the script of a page knows of a model of a table: its answers, and how a pasted row is read. The words of a column stand in
  *  its field. */
-export function rowSetup({ task, classes, units, inputs, missing, unused = [], positive, threshold }: TableFileCard) {
+export function rowSetup(card: TableFileCard) {
+  const { task, target, classes, units, inputs, missing, unused = [], positive, threshold } = card
   const of = positive === undefined ? -1 : classes.indexOf(positive)
   return {
     task,
     classes,
+    ...(task === 'single' && { target: target.join(', ') }),
     ...(units && { units }),
     ...(of < 0 ? {} : { decided: { of, from: threshold ?? 0.5 } }),
     inputs: inputs.map(({ name, kind, type, parts, reading }) => ({

@@ -46,8 +46,10 @@ export const base = `
 :root { color-scheme: light dark; --ground: #f6f7f9; --paper: #fff; --text: #1c2128; --soft: #5b6675; --line: #c9d0d8; --hue: #2563eb; --bad: #b93a0a; }
 @media (prefers-color-scheme: dark) { :root { --ground: #0e1116; --paper: #171b21; --text: #e4e8ee; --soft: #98a3b3; --line: #3a434f; --hue: #6ea8ff; --bad: #ff8a5c; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--text); font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; }
-main { max-width: 760px; margin: 0 auto; padding: 32px 20px 64px; }
+body { margin: 0; padding-bottom: 64px; background: var(--ground); color: var(--text); font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; }
+main, footer { max-width: 760px; margin: 0 auto; padding: 32px 20px 0; }
+footer { padding-top: 14px; }
+footer pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; }
 p { margin: 0 0 12px; }
 .soft, .file { color: var(--soft); font-size: 14px; overflow-wrap: anywhere; }

@@ -3,7 +3,7 @@ import { base } from './shell.ts'
 /** What the pages of all kinds share: buttons, the line that says how it goes, bars, and the model's card. */
 const shared = `${base}
 [hidden] { display: none !important; }
-main { max-width: 860px; }
+main, footer { max-width: 860px; }
 h2 { font-size: 18px; line-height: 1.3; margin: 28px 0 10px; }
 h3 { font-size: 19px; line-height: 1.3; margin: 0 0 8px; overflow-wrap: anywhere; }
 .row { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; margin: 12px 0 0; }
@@ -32,7 +32,7 @@ summary { cursor: pointer; min-height: 32px; }
 dl { display: grid; grid-template-columns: minmax(110px, max-content) minmax(0, 1fr); gap: 4px 18px; font-size: 14.5px; margin: 10px 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 640px) {
-  main { padding: 22px 14px 48px; }
+  main { padding: 22px 14px 0; } footer { padding: 14px 14px 0; }
   .row button { flex: 1 1 auto; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin: 0 0 8px; }
 }

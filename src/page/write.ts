@@ -18,7 +18,8 @@ export type Written = { file: string; bytes: number }[]
 
 /** Where a page is written: into a folder for a web server, or into one file that also opens from the disk. */
 export interface PagePlace {
-  /** The folder to write: `index.html`, `page.js`, `model.onnx` and the .wasm file of onnxruntime-web. */
+  /** The folder to write: `index.html`, `page.js`, `model.onnx`, `licences.txt` and the .wasm file of
+   *  onnxruntime-web. */
   page?: string | undefined
   /** Or the .html file to write, with all of it inside. */
   singleFile?: string | undefined
@@ -54,8 +55,10 @@ export function refuseForeignPage({ page, singleFile }: PagePlace): void {
     throw new FileError(`${script}: exists, and no page that Anneal wrote is beside it. ${other}`)
 }
 
-/** Writes a page of several files, for a web server: `index.html`, `page.js` and the .wasm file beside the `model.onnx`
- *  that is there. */
+const licencesFile = 'licences.txt'
+
+/** Writes a page of several files, for a web server: `index.html`, `page.js`, the .wasm file and the licences beside the
+ *  `model.onnx` that is there. */
 export function writePage(
   folder: string,
   model: Uint8Array,
@@ -63,7 +66,7 @@ export function writePage(
   assets: Assets,
   examples: readonly (Example | TextExample)[],
 ): Written {
-  const { script, wasm } = assets
+  const { script, wasm, licences } = assets
   // The digest in the address keeps a browser from joining files of two exports out of its cache.
   const address = (name: string, content: string | Uint8Array) => `${name}?v=${sha256(content).slice(0, 12)}`
   const page = documentOf(
@@ -72,12 +75,14 @@ export function writePage(
       model: { bytes: model.length, url: address('model.onnx', model) },
       wasm: { bytes: wasm.length, url: address(wasmFile, wasm) },
       script: { url: address('page.js', script) },
+      licences: { url: licencesFile },
     },
     examples,
   )
   const files: [string, string | Uint8Array][] = [
     [wasmFile, wasm],
     ['page.js', script],
+    [licencesFile, licences],
     ['index.html', page],
   ]
   for (const [name, content] of files) writeAtomic(join(folder, name), content)
@@ -112,9 +117,14 @@ export function writeSingleFile(
   assets: Assets,
   examples: readonly (Example | TextExample)[],
 ): Written {
-  const { script, wasm } = assets
+  const { script, wasm, licences } = assets
   const mark = '<!-- the files -->'
-  const parts = { model: { bytes: model.length }, wasm: { bytes: wasm.length }, script: { text: script } }
+  const parts = {
+    model: { bytes: model.length },
+    wasm: { bytes: wasm.length },
+    script: { text: script },
+    licences: { text: licences },
+  }
   const [before, after] = documentOf(card, parts, examples, raw(mark)).split(mark) as [string, string]
   // In pieces: a text of all of it could be longer than a string may be.
   const pieces = Object.entries({ model, wasm }).flatMap(([name, content]) => {

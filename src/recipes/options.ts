@@ -34,7 +34,7 @@ export const recipeOptions = {
   ...group('Steps', wholeRun, {
     quality: choice('quick', 'good', 'best').flag('--quality <level>').default('good', 'the head, then one cycle of the whole net')
       .says('quick: the head alone, in seconds; good: one cycle of the whole net, in minutes; best: five such nets with other seeds, averaged into one'),
-    epochs: int(0).flag('--epochs <n>').otherwise('7,000 samples, but 4 to 16 epochs; 8 over random weights', 'small sets need many epochs to make enough steps').example(8)
+    epochs: int(0).flag('--epochs <n>').otherwise('7,000 samples, but 4 to 32 epochs; 8 over random weights', 'small sets need many epochs to make enough steps').example(8)
       .says('train the whole net for at most this many epochs; 0 trains the head alone'),
     minutes: number({ above: 0 }, 'a number of minutes').flag('--minutes <n>').example(30)
       .says('start no new cycle after this many minutes'),

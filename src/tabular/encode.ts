@@ -5,7 +5,7 @@ import { dateColumn } from '../cells/dates.ts'
 import { missingRule } from '../cells/missing.ts'
 import { numberColumn } from '../cells/numbers.ts'
 import { canonical, wordCodes, wordOfNumber } from '../cells/words.ts'
-import { datePartsWriter, partsOf } from './columns/date-parts.ts'
+import { type DateForm, datePartsWriter, partsOf } from './columns/date-parts.ts'
 import { type EncodedNames, LaterEncoded, type RowsEncoder } from './encoded.ts'
 import { gather } from './gather.ts'
 import { fitComponents, textNames, textNumbers } from './texts/components.ts'
@@ -31,7 +31,12 @@ const rareBelow = (rows: number): number => (rows < 10_000 ? 2 : rows < 100_000 
 
 /** Finds how the used columns become features, from the training rows alone: the words of each category, the origin and
  *  parts of each date. */
-export function fitEncoding(frame: Frame, uses: readonly ColumnUse[], trainRows: RowNumbers): Encoding {
+export function fitEncoding(
+  frame: Frame,
+  uses: readonly ColumnUse[],
+  trainRows: RowNumbers,
+  { dates }: { dates?: DateForm | undefined } = {},
+): Encoding {
   const columns = uses.flatMap(({ name, kind, used }): ColumnEncoding[] => {
     if (!used) return []
     const column = columnOf(frame, name)
@@ -39,7 +44,7 @@ export function fitEncoding(frame: Frame, uses: readonly ColumnUse[], trainRows:
     if (kind === 'number') return [{ column: name, kind, ...reading }]
     if (kind === 'date' && column.type === 'date') {
       const { values } = column
-      return [{ column: name, kind, ...partsOf(gather(values, trainRows)), ...reading }]
+      return [{ column: name, kind, ...partsOf(gather(values, trainRows), dates), ...reading }]
     }
     if (kind === 'text' && column.type === 'words') {
       const found = fitComponents(column, trainRows)

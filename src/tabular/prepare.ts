@@ -3,6 +3,7 @@ import { plural } from '../base/format.ts'
 import { collectGarbage } from '../base/memory.ts'
 import { setting } from '../base/options.ts'
 import type { Choice } from '../data/types.ts'
+import type { DateForm } from './columns/date-parts.ts'
 import { type ColumnOptions, kindsOf } from './columns/kinds.ts'
 import { encode, fitEncoding } from './encode.ts'
 import { findLeaks, type Leak } from './leaks.ts'
@@ -25,6 +26,8 @@ export interface PrepareOptions
   /** The column, or the columns of numbers, that are predicted. */
   target: string | readonly string[]
   as?: ReadOptions['as']
+  /** How dates become numbers. Default: `cycles`. */
+  dates?: DateForm | undefined
 }
 
 /** A table that a model can be trained on. */
@@ -97,7 +100,7 @@ export async function prepareTexts(frame: Frame, options: PrepareOptions): Promi
 /** The same for a table in memory without columns of texts. */
 export function prepareFrame(frame: Frame, options: PrepareOptions): PreparedTable {
   const { target, uses, split, choices } = splitFrame(frame, options)
-  const encoding = fitEncoding(frame, uses, split.train)
+  const encoding = fitEncoding(frame, uses, split.train, options)
   if (frame.rows > manyRows) collectGarbage()
   const leaks = findLeaks(frame, { uses, target, split, seed: options.seed ?? 42 })
   return { frame, uses, target, split, encoding, leaks, choices }

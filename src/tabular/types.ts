@@ -76,7 +76,8 @@ export type ColumnEncoding =
   | { column: string; kind: 'number'; reading?: CellReading }
   /** Codes: 0 missing, 1 unknown or rare, then `words` from 2. */
   | { column: string; kind: 'category'; words: readonly string[] }
-  /** Parts of a date as numbers: elapsed days since `origin` (seconds since 1970), sines and cosines, flags. */
+  /** Parts of a date as numbers: elapsed days since `origin` (seconds since 1970), sines and cosines or places in
+   *  cycles, flags. */
   | { column: string; kind: 'date'; origin: number; parts: readonly string[]; reading?: CellReading }
   /** A text as numbers: the vector that a net makes of it (`width` numbers), less `mean`, along the `components`
    *  directions of `basis` [components × width], both float32 in base64; then the outputs of `linear`. NaN where the text

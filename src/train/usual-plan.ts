@@ -1,7 +1,7 @@
 /** The samples that the whole net sees in its usual first cycle, all epochs together, and the limits of that length in
  *  epochs. Small sets need many epochs to make enough steps; large ones converge in a few (BiT's HyperRule, Kolesnikov
  *  et al. 2020, arXiv:1912.11370, also sets the steps by the number of samples). Chosen by `bench/accuracy.ts`. */
-const [usualSamples, fewest, most] = [7000, 4, 16]
+const [usualSamples, fewest, most] = [7000, 4, 32]
 
 /** The epochs of the first cycle of the whole net, if nothing else is asked for. */
 export const usualEpochs = (samples: number): number =>

@@ -41,6 +41,7 @@ test('a run becomes a page; no picture of it is in the page unless asked for', a
   const { files, card, examples } = await exportPage(dir, { page: at.path('page') })
   assert.deepEqual(readdirSync(at.path('page')).sort(), [
     'index.html',
+    'licences.txt',
     'model.onnx',
     'ort-wasm-simd-threaded.wasm',
     'page.js',

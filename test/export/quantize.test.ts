@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { fromBinary } from '@bufbuild/protobuf'
 import * as ort from 'onnxruntime-node'
 import { rng } from '../../src/base/random.ts'
+import { tooManyOther } from '../../src/export/check.ts'
 import { answers, calibrate, fileOf, type Pixels } from '../../src/export/quantize/calibrate.ts'
 import { type Layer, structureOf } from '../../src/export/quantize/layers.ts'
 import { scaleOf } from '../../src/export/quantize/numbers.ts'
@@ -180,4 +181,22 @@ test('the graph of a whole model has the same net under other names', () => {
   const { to, from } = sameNet(build(false), build(true))
   assert.deepEqual([to('pixels'), to('Add'), from('Add_1'), from('Add')], ['Add', 'Add_1', 'Add', 'pixels'])
   assert.throws(() => sameNet(build(false), new Graph()), /in the place of/)
+})
+
+test('labels that differ are too many when chance does not explain them (limits from scipy.stats.binom)', () => {
+  for (const [count, least] of [
+    [2, 2],
+    [3, 3],
+    [6, 3],
+    [9, 4],
+    [20, 7],
+    [100, 22],
+    [372, 68],
+    [5000, 793],
+  ] as const) {
+    assert.equal(tooManyOther(least, count, 0.15), true, `${least} of ${count}`)
+    assert.equal(tooManyOther(least - 1, count, 0.15), false, `${least - 1} of ${count}`)
+  }
+  assert.equal(tooManyOther(0, 0, 0.15), false, 'no picture')
+  assert.equal(tooManyOther(1, 1, 0.15), false, 'one picture can differ')
 })

@@ -116,9 +116,9 @@ if (browserPath) {
           assert.ok(answer.task === 'single', 'classes')
           for (const [name, p] of Object.entries(answer.probabilities))
             near(rows[name]!, 100 * p, 0.06, `row ${i}, ${name}`)
-          assert.equal(await page.locator('#answer h2').textContent(), answer.label)
+          assert.equal(await page.locator('#answer h2').textContent(), `kind: ${answer.label}`)
           assert.ok(
-            (await page.locator('#said').textContent())!.startsWith(`${answer.label}, `),
+            (await page.locator('#said').textContent())!.startsWith(`kind: ${answer.label}, `),
             'a screen reader hears it',
           )
         }
@@ -213,7 +213,7 @@ if (browserPath) {
     const rows = await filled(two.page, given[2]!)
     assert.ok(answer!.task === 'single', 'classes')
     near(rows.dear!, 100 * answer!.probabilities.dear!, 0.06, 'dear')
-    assert.equal(await two.page.locator('#answer h2').textContent(), answer!.label)
+    assert.equal(await two.page.locator('#answer h2').textContent(), `cheap: ${answer!.label}`)
     const mark = two.page.locator('#answer tr', { hasText: 'dear' }).locator('.bar b')
     assert.equal(await mark.evaluate(own => (own as unknown as { style: { left: string } }).style.left), '30%')
     const number = await openPage(browser, pathToFileURL(at('price.html')).href)

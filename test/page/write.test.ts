@@ -24,14 +24,14 @@ const sha = (text: string | Uint8Array) => createHash('sha256').update(text)
 const policyOf = (page: string) =>
   /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page)![1]!.replaceAll('&#39;', "'")
 
-test('a folder: four files, addresses with digests, no address of others, text escaped', () => {
+test('a folder: five files, addresses with digests, no address of others, text escaped', () => {
   const files = writePage(at('dir'), model, card, assets, [{ jpeg: '/9j/abc', label: '<i>rose</i>' }])
   assert.deepEqual(
     files.map(({ file }) => file.slice(folder.length)),
-    ['/dir/index.html', '/dir/page.js', '/dir/ort-wasm-simd-threaded.wasm', '/dir/model.onnx'],
+    ['/dir/index.html', '/dir/licences.txt', '/dir/page.js', '/dir/ort-wasm-simd-threaded.wasm', '/dir/model.onnx'],
   )
   const page = readFileSync(at('dir', 'index.html'), 'utf8')
-  for (const { file, bytes } of files.slice(0, 3)) assert.equal(readFileSync(file).length, bytes, file)
+  for (const { file, bytes } of files.slice(0, 4)) assert.equal(readFileSync(file).length, bytes, file)
   assert.match(page, /<h1>a &lt;b&gt; &amp; &quot;c&quot;<\/h1>/)
   assert.doesNotMatch(page, /<script>alert|<img src=x|<i>rose/)
   assert.doesNotMatch(page.replaceAll(/base64,[\w+/=]+/g, ''), /https?:\/\//, 'no address of others')
@@ -41,11 +41,32 @@ test('a folder: four files, addresses with digests, no address of others, text e
     ['ort-wasm-simd-threaded.wasm', assets.wasm],
   ] as const)
     assert.ok(page.includes(`${name}?v=${sha(content).digest('hex').slice(0, 12)}`), `${name} by its digest`)
+  assert.match(page, /<footer class="soft"><a href="licences.txt">/)
   const rules = policyOf(page)
   assert.match(rules, /^default-src 'none'; base-uri 'none'; form-action 'none'; .*connect-src 'self'/)
   assert.doesNotMatch(rules, /unsafe-inline|'unsafe-eval'|https?:|\*/)
   const [, style] = /<style>([\s\S]*?)<\/style>/.exec(page)!
   assert.ok(rules.includes(`style-src 'sha256-${sha(style!).digest('base64')}'`), 'the style is allowed by its digest')
+})
+
+test('the licences of all software in a page go with it', () => {
+  for (const [kind, names] of [
+    ['picture', []],
+    ['sound', []],
+    ['text', ['@huggingface/tokenizers']],
+    ['table', ['csv-parse']],
+  ] as const) {
+    const { licences, script } = readAssets(kind)
+    const listed = [...licences.matchAll(/^- (\S+) [\d.]+ \(\S+\)$/gm)].map(([, name]) => name)
+    assert.deepEqual(listed, ['anneal', 'onnxruntime-web', ...names], kind)
+    assert.match(licences, /Apache License\s+Version 2.0/, kind)
+    assert.match(licences, /Copyright \(c\) Microsoft Corporation[\s\S]*Permission is hereby granted/, kind)
+    if (kind === 'table') assert.match(licences, /csv-parse[\s\S]*Adaltas/, 'the copyright of csv-parse')
+    assert.match(script, /Microsoft Corporation/, 'the notice in the script itself')
+  }
+  writeSingleFile(at('licences.html'), model, card, assets, [])
+  const page = readFileSync(at('licences.html'), 'utf8')
+  assert.match(page, /<summary>Licences of the software<\/summary><pre>This page holds software/)
 })
 
 test('one file: model and runtime are in it, bit for bit, and its script is allowed by its digest', () => {

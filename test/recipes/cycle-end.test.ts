@@ -83,7 +83,7 @@ describe('two nets on the same samples', () => {
 
 describe('the plan of the whole net', () => {
   test('epochs and batches by the number of samples', () => {
-    assert.deepEqual([10, 400, 500, 1000, 5000, 1e6].map(usualEpochs), [16, 16, 14, 7, 4, 4])
+    assert.deepEqual([10, 200, 300, 500, 1000, 5000, 1e6].map(usualEpochs), [32, 32, 23, 14, 7, 4, 4])
     assert.deepEqual(
       [100, 1999, 2000].map(n => usualBatch(n)),
       [16, 16, 32],

@@ -358,7 +358,7 @@ test('the printed curl line and the page work', async () => {
       await page.locator('#answer h2').waitFor()
       assert.equal(
         await page.locator('#answer h2').textContent(),
-        JSON.parse(said).label,
+        `kind: ${JSON.parse(said).label}`,
         'the usual values are those of the command',
       )
       await page.fill('[name=size]', 'large')

@@ -28,10 +28,12 @@ const frame: Frame = {
   ],
 }
 const { origin, parts } = partsOf(dates)
+const placed = partsOf(dates, 'places')
 const encoding: Encoding = {
   columns: [
     { column: 'w', kind: 'category', words: ['d', 'b', 'x'] },
     { column: 'd', kind: 'date', origin, parts },
+    { column: 'd', kind: 'date', ...placed },
     { column: 'n', kind: 'number' },
   ],
 }
@@ -89,6 +91,28 @@ test('parts of dates are those of the calendar, before and after 1970', () => {
     for (const [name, value] of Object.entries(expected))
       assert.equal(of(name), Math.fround(value), `${name} of ${said}`)
   }
+})
+
+test('places of dates for trees: the hour, weekday, day, month and day of the year as one number each', () => {
+  assert.deepEqual(placed.parts, [
+    'elapsed days',
+    'hour',
+    'weekday',
+    'day',
+    'month end',
+    'year',
+    'month',
+    'day of year',
+  ])
+  const write = datePartsWriter(0, placed.parts)
+  const of = (text: string) => {
+    const into = new Float32Array(placed.parts.length)
+    write(into, 0, Date.parse(text) / 1000)
+    return [...into.slice(1)]
+  }
+  assert.deepEqual(of('2024-12-31T18:30:00Z'), [18.5, 1, 31, 1, 2024, 12, 366])
+  assert.deepEqual(of('1969-03-01T00:00:00Z'), [0, 5, 1, 0, 1969, 3, 60])
+  assert.deepEqual(partsOf([0, 86_400 * 10], 'places').parts, ['elapsed days', 'weekday'], 'as far as the dates go')
 })
 
 test('a number that float32 does not hold is refused with its row and column', () => {

@@ -87,9 +87,12 @@ class GraphDate {
 
 /** Parts that follow from the second of the day, from the weekday, or from the day of the year and whether the year is a leap
  *  year. */
-const ofSecond: ReadonlySet<string> = new Set(['hour sin', 'hour cos'])
-const ofWeekday: ReadonlySet<string> = new Set(['weekday sin', 'weekday cos'])
+const ofSecond: ReadonlySet<string> = new Set(['hour', 'hour sin', 'hour cos'])
+const ofWeekday: ReadonlySet<string> = new Set(['weekday', 'weekday sin', 'weekday cos'])
 const ofDay: ReadonlySet<string> = new Set([
+  'day',
+  'month',
+  'day of year',
   'day sin',
   'day cos',
   'month start',

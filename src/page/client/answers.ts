@@ -31,11 +31,11 @@ export const numberOf = ({ units }: Answers, scores: Float32Array, c: number): s
 
 /** The answer in a few words. */
 export function words(setup: Answers, { prediction }: Pick<Answer, 'prediction'>): string {
-  const { classes } = setup
+  const { classes, target } = setup
   if (prediction.task === 'regression')
     return classes.map((name, c) => `${name}: ${numberOf(setup, prediction.scores, c)}`).join(', ')
   if (prediction.task === 'multi') return prediction.labels.join(', ') || 'no label'
-  return prediction.label
+  return target === undefined ? prediction.label : `${target}: ${prediction.label}`
 }
 
 /** What is counted of an answer: its class, or each of its labels. */

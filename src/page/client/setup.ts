@@ -4,6 +4,8 @@ import type { TableCardInput } from '../../onnx/table-card.ts'
 export interface Answers {
   task: 'single' | 'multi' | 'regression'
   classes: readonly string[]
+  /** What the classes are the values of: the target column of a table. */
+  target?: string
   thresholds?: readonly number[]
   /** The units of numbers, empty where there is none. */
   units?: readonly string[]

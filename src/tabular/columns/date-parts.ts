@@ -22,41 +22,74 @@ const cycle = (name: string, place: (date: Date) => number): Part[] => [
 ]
 const flag = (name: string, is: (date: Date) => boolean): Part => ({ name, of: date => Number(is(date)) })
 
-const hour = cycle('hour', date => turn(hours(date), 24))
-const week = cycle('weekday', date => turn(weekday(date), 7))
-const month = [
-  ...cycle('day', date => turn(date.getUTCDate() - 1, lastDay(date))),
-  flag('month start', date => date.getUTCDate() === 1),
-  flag('month end', date => date.getUTCDate() === lastDay(date)),
-]
-const year: Part[] = [
-  { name: 'year', of: date => date.getUTCFullYear() },
-  ...cycle('month', date => turn(date.getUTCMonth(), 12)),
-  ...cycle('day of year', date => turn(dayOfYear(date), 365.25)),
-  flag('quarter start', date => date.getUTCDate() === 1 && date.getUTCMonth() % 3 === 0),
-  flag('quarter end', date => date.getUTCDate() === lastDay(date) && date.getUTCMonth() % 3 === 2),
-  flag('year start', date => date.getUTCDate() === 1 && date.getUTCMonth() === 0),
-  flag('year end', date => date.getUTCDate() === 31 && date.getUTCMonth() === 11),
-]
+/** The parts that a span of dates is worth: those of a day, a week, a month and a year. */
+interface Spans {
+  day: readonly Part[]
+  week: readonly Part[]
+  month: readonly Part[]
+  year: readonly Part[]
+}
+const theYear: Part = { name: 'year', of: date => date.getUTCFullYear() }
+const monthEnd = flag('month end', date => date.getUTCDate() === lastDay(date))
+
+const cycles: Spans = {
+  day: cycle('hour', date => turn(hours(date), 24)),
+  week: cycle('weekday', date => turn(weekday(date), 7)),
+  month: [
+    ...cycle('day', date => turn(date.getUTCDate() - 1, lastDay(date))),
+    flag('month start', date => date.getUTCDate() === 1),
+    monthEnd,
+  ],
+  year: [
+    theYear,
+    ...cycle('month', date => turn(date.getUTCMonth(), 12)),
+    ...cycle('day of year', date => turn(dayOfYear(date), 365.25)),
+    flag('quarter start', date => date.getUTCDate() === 1 && date.getUTCMonth() % 3 === 0),
+    flag('quarter end', date => date.getUTCDate() === lastDay(date) && date.getUTCMonth() % 3 === 2),
+    flag('year start', date => date.getUTCDate() === 1 && date.getUTCMonth() === 0),
+    flag('year end', date => date.getUTCDate() === 31 && date.getUTCMonth() === 11),
+  ],
+}
+
+/** A tree finds the other flags by splits of these: the first day of a month has the day 1. */
+const places: Spans = {
+  day: [{ name: 'hour', of: hours }],
+  week: [{ name: 'weekday', of: weekday }],
+  month: [{ name: 'day', of: date => date.getUTCDate() }, monthEnd],
+  year: [
+    theYear,
+    { name: 'month', of: date => date.getUTCMonth() + 1 },
+    { name: 'day of year', of: date => dayOfYear(date) + 1 },
+  ],
+}
+
+/** How a date's place in a cycle becomes numbers. `cycles`: as sine and cosine, so that a net sees that Sunday is near
+ *  Monday. `places`: as one number, such as the hour or the weekday, with Monday as 0; trees split it anywhere, and half
+ *  as many features take them less time. */
+export type DateForm = keyof typeof forms
+const forms = { cycles, places }
+
 /** Days since the origin: float32 would be off by seconds for seconds since 1970. */
 const elapsed: Part = { name: 'elapsed days', of: (_, days) => days }
 
+const ofSpans = ({ day, week, month, year }: Spans): Part[] => [...day, ...week, ...month, ...year]
 const all: ReadonlyMap<string, Part> = new Map(
-  [elapsed, ...hour, ...week, ...month, ...year].map(part => [part.name, part]),
+  [elapsed, ...ofSpans(cycles), ...ofSpans(places)].map(part => [part.name, part]),
 )
 
 /** The parts that are worth a feature (fastai's `add_datepart` and `add_cyclic_datepart`): the elapsed days, and those of
  *  a cycle that the dates span more than once. The hour needs times of day. */
-export function partsOf(dates: Iterable<number>): { origin: number; parts: string[] } {
+export function partsOf(dates: Iterable<number>, form: DateForm = 'cycles'): { origin: number; parts: string[] } {
   const own = Float64Array.from(dates)
     .filter(date => !Number.isNaN(date))
     .sort()
   if (own.length === 0) return { origin: 0, parts: [elapsed.name] }
   const days = (own[own.length - 1]! - own[0]!) / daySeconds
   const timed = own.some(date => date % daySeconds !== 0)
+  const { day, week, month, year } = forms[form]
   const parts = [
     elapsed,
-    ...(timed && days > 1 ? hour : []),
+    ...(timed && days > 1 ? day : []),
     ...(days > 7 ? week : []),
     ...(days > 31 ? month : []),
     ...(days > 366 ? year : []),
@@ -65,7 +98,7 @@ export function partsOf(dates: Iterable<number>): { origin: number; parts: strin
 }
 
 /** Parts that depend on the time of day; the others but the elapsed days depend on the day alone. */
-const ofTime: ReadonlySet<string> = new Set(hour.map(({ name }) => name))
+const ofTime: ReadonlySet<string> = new Set([...cycles.day, ...places.day].map(({ name }) => name))
 
 /** Makes a function that writes the values of the parts of dates, NaN for a missing one: into an array, from a place on,
  *  for seconds since 1970. */

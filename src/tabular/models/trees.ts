@@ -8,8 +8,8 @@ import { blocksOf, encodedPart, watched } from '../encoded.ts'
 import type { Encoded, FitTableOptions, TableModel, TargetInfo, Targets } from '../types.ts'
 import { writeModelFile } from './files.ts'
 import { Forest } from './forest.ts'
-import { BinnedRows, Booster, type Matrix, type Parameters } from './lightgbm/booster.ts'
-import { openLightgbm } from './lightgbm/library.ts'
+import { BinnedRows, Booster, type Matrix, type Parameters, Predictor } from './lightgbm/booster.ts'
+import { openedLightgbm, openLightgbm } from './lightgbm/library.ts'
 import { ensureLightgbm } from './lightgbm/provide.ts'
 import { checkPlan, digestBlock, RowsDigest, rowsDigest } from './state.ts'
 import { inUnits, trainedScale, trainedValues } from './targets.ts'
@@ -57,16 +57,32 @@ export class Trees implements TableModel {
         )
     const out = new Float64Array(x.rows * classes.length)
     let at = 0
-    for (const block of blocksOf(x, rowsAtOnce)) {
-      const data = featuresOf(block)
-      const sums = this.#forests.map(forest => forest.sums(data, block.rows))
-      const own =
-        task === 'single' ? probabilities(sums[0]!, classes.length) : inUnits(joined(sums, block.rows), this.#target)
-      out.set(own, at)
-      at += own.length
-      await turn(signal)
+    const summing = this.#summing(x.rows)
+    try {
+      for (const block of blocksOf(x, rowsAtOnce)) {
+        const data = featuresOf(block)
+        const sums = summing.map(one => one.sums(data, block.rows))
+        const own =
+          task === 'single' ? probabilities(sums[0]!, classes.length) : inUnits(joined(sums, block.rows), this.#target)
+        out.set(own, at)
+        at += own.length
+        await turn(signal)
+      }
+    } finally {
+      for (const one of summing) one.free()
     }
     return out
+  }
+
+  /** What sums the leaves: LightGBM by all threads, where this process trained with it and the rows are many; else our own
+   *  reading of its text. Both give the same bits. */
+  #summing(rows: number): { sums(data: Float32Array, rows: number): Float64Array; free(): void }[] {
+    const library = rows < rowsAtOnce ? undefined : openedLightgbm()
+    if (!library) return this.#forests.map(forest => ({ sums: (data, rows) => forest.sums(data, rows), free() {} }))
+    return this.#forests.map(({ outputs }, i) => {
+      const predictor = new Predictor(library, this.#texts[i]!, threadsWanted())
+      return { sums: (data, rows) => predictor.sums(data, rows, outputs), free: () => predictor.free() }
+    })
   }
 
   async save(dir: string): Promise<void> {

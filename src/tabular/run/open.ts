@@ -26,7 +26,8 @@ export interface Telling {
 
 /** The options of reading and preparing among those of training. */
 export function preparing({ target, as, log, ...options }: TableOptions): PrepareOptions {
-  return { ...options, target: target ?? [], as: kindsIn(as), log }
+  const dates = options.model === 'trees' ? 'places' : 'cycles'
+  return { ...options, target: target ?? [], as: kindsIn(as), log, dates }
 }
 
 /** `['zip=category']` → `{ zip: 'category' }`. A column's name may hold `=`. */

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { encodedPart } from '../../../src/tabular/encoded.ts'
 import { fitTableModel, loadTableModel } from '../../../src/tabular/models/index.ts'
 import { tableLoss } from '../../../src/tabular/models/targets.ts'
 import type { FitStep, FitTableOptions, LabelledRows, TargetInfo } from '../../../src/tabular/types.ts'
@@ -35,6 +36,29 @@ for (const [what, task, outputs] of cases)
     assert.deepEqual(await loaded.predict(other.x), predicted)
     rmSync(dir, { recursive: true })
   })
+
+test('many rows are predicted by LightGBM itself, few by our reading of its trees; both give the same bits', async () => {
+  const rows = 17_000
+  for (const [task, outputs] of [
+    ['regression', 2],
+    ['single', 2],
+    ['single', 3],
+  ] as const) {
+    const make = (seed: number, count: number) => makeTable(count, { task, outputs, seed, missing: 0.1 })
+    const many = make(3, rows)
+    const model = await fit(make(1, 900), make(2, 300), { epochs: 30 })
+    const whole = await model.predict(many.x)
+    const parts: number[] = []
+    for (let from = 0; from < rows; from += 1000) {
+      const part = Int32Array.from({ length: 1000 }, (_, i) => from + i)
+      parts.push(...(await model.predict(encodedPart(many.x, part))))
+    }
+    assert.deepEqual([...whole], parts, `${task}, ${outputs}`)
+    const stopped = new AbortController()
+    stopped.abort()
+    await assert.rejects(model.predict(many.x, { signal: stopped.signal }), /abort/i)
+  }
+})
 
 test('the same seed gives the same trees, another seed gives others', async () => {
   const [train, valid] = [makeTable(800), makeTable(200, { seed: 2 })]

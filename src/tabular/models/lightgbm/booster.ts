@@ -128,3 +128,45 @@ export class Booster {
     this.#library.call('freeBooster', this.#handle)
   }
 }
+
+/** The sum of leaves, and not what an objective makes of it (`C_API_PREDICT_RAW_SCORE`). */
+const rawSums = 1
+
+/** A trained model that LightGBM itself predicts with. */
+export class Predictor {
+  readonly #library: Lightgbm
+  readonly #handle: Handle
+  readonly #threads: string
+
+  /** text: the model text. */
+  constructor(library: Lightgbm, text: string, threads: number) {
+    this.#library = library
+    this.#handle = library.make('load', text, [0])
+    this.#threads = `num_threads=${threads}`
+  }
+  /** The sums of leaves, [rows × outputs], for features float32 [rows × columns]. */
+  sums(data: Float32Array, rows: number, outputs: number): Float64Array {
+    const out = new Float64Array(rows * outputs)
+    const columns = data.length / rows
+    const count = [0]
+    this.#library.call(
+      'predict',
+      this.#handle,
+      data,
+      float32,
+      rows,
+      columns,
+      1,
+      rawSums,
+      0,
+      -1,
+      this.#threads,
+      count,
+      out,
+    )
+    return out
+  }
+  free(): void {
+    this.#library.call('freeBooster', this.#handle)
+  }
+}

@@ -32,6 +32,9 @@ const definitions = {
   evaluate: 'int LGBM_BoosterGetEval(void *booster, int data, _Out_ int *count, double *results)',
   toString:
     'int LGBM_BoosterSaveModelToString(void *booster, int start, int iterations, int importance, int64_t size, _Out_ int64_t *needed, void *out)',
+  load: 'int LGBM_BoosterLoadModelFromString(const char *text, _Out_ int *iterations, _Out_ void **out)',
+  predict:
+    'int LGBM_BoosterPredictForMat(void *booster, const void *data, int type, int32_t rows, int32_t columns, int byRows, int kind, int start, int iterations, const char *parameters, _Out_ int64_t *count, double *results)',
   freeBooster: 'int LGBM_BoosterFree(void *booster)',
 } as const
 
@@ -62,7 +65,7 @@ export class Lightgbm {
     return out[0]!
   }
   /** Calls a function whose last argument is a new handle. */
-  make(name: 'datasetFromSample' | 'datasetLike' | 'create', ...args: unknown[]): Handle {
+  make(name: 'datasetFromSample' | 'datasetLike' | 'create' | 'load', ...args: unknown[]): Handle {
     const out: [Handle] = [null]
     this.call(name, ...args, out)
     return out[0]
@@ -76,6 +79,9 @@ export function openLightgbm(path: string): Lightgbm {
   if (open?.path !== path) open = { path, library: new Lightgbm(path) }
   return open.library
 }
+
+/** The library, if this process opened it. */
+export const openedLightgbm = (): Lightgbm | undefined => open?.library
 
 /** The package that calls C libraries. Throws where it is not installed. */
 export function openKoffi(): Koffi {
