@@ -1,9 +1,10 @@
 /** Several processes of one thread each against one process with as many threads, and against PyTorch's
  *  DistributedDataParallel over Gloo, all in turn in the same run:
  *  node --import tsx bench/ranks.ts [--python python3] [--model resnet18] [--size 128] [--batch 16] [--ranks 1,2,4]
- *    [--steps 6] [--rounds 2] [--seconds 150] [--quick]
+ *    [--steps 6] [--rounds 2] [--seconds 150] [--add] [--quick]
  *
- *  A round that would not end within `--seconds` is left out; `rounds` says how many were run.
+ *  `--add` keeps the rows of bench/results/ranks.json that this run does not measure: pieces with other `--ranks`, each with its own
+ *  process of one thread. A round that would not end within `--seconds` is left out; `rounds` says how many were run.
  *
  *  The batch is that of all processes together, so more processes share the same work. `anneal launch` starts every case. Both
  *  sides use float32, random weights, noise, the fused AdamW, cross-entropy with label smoothing 0.1 and the statistics of each
@@ -12,6 +13,7 @@
  *  that no process waits for: 1 − waited / the time that the same bytes take with nothing beside. Writes
  *  bench/results/ranks.json, with the model on paper of docs/ranks.md (bench/ranks-paper.ts). */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { machine } from '../src/setup/index.ts'
 import { median } from '../src/speed/timing.ts'
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '6' },
     rounds: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '150' },
+    add: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -147,6 +150,17 @@ const against = counts.map(n => ({
 }))
 for (const row of results) process.stdout.write(`${JSON.stringify(row)}\n`)
 const first = [...found.values()]
+const key = JSON.stringify({ model, size, batch, steps })
+const before = values.add ? JSON.parse(readFileSync('bench/results/ranks.json', 'utf8')) : undefined
+if (
+  before &&
+  key !== JSON.stringify({ model: before.model, size: before.size, batch: before.batch, steps: before.steps })
+)
+  throw new Error(`--add: bench/results/ranks.json was measured with other settings than ${key}`)
+const kept = <T>(rows: readonly T[], own: readonly T[], name: (row: T) => string | number): T[] => [
+  ...rows.filter(row => !own.some(o => name(o) === name(row))),
+  ...own,
+]
 writeResult(
   'ranks',
   {
@@ -158,9 +172,9 @@ writeResult(
     steps,
     rounds: ran,
     cores,
-    results,
-    against,
-    milliseconds: figures(ms),
+    results: kept<(typeof results)[number]>(before?.results ?? [], results, row => row.name),
+    against: kept<(typeof against)[number]>(before?.against ?? [], against, row => row.ranks),
+    milliseconds: { ...before?.milliseconds, ...figures(ms) },
     paper: onPaper(),
   },
   { quick },

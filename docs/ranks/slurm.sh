@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on two machines with four ranks each: sbatch slurm.sh photos
+# Trains on two machines with four ranks each: sbatch slurm.sh photos. Options of training may follow: photos --epochs 5
 # Slurm stops the ranks two minutes before the time is over; they save their state, and the job is put into the queue again,
 # where it goes on from there.
 #SBATCH --job-name=anneal
@@ -11,14 +11,15 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 set -u
-data=${1:?the folder of pictures, on a file system that all machines have}
+: "${1:?the folder of pictures, on a file system that all machines have}"
 run=runs/slurm-$SLURM_JOB_ID
 
 # The same number of threads in every rank: one for each core that Slurm gives it.
 export ANNEAL_THREADS=$SLURM_CPUS_PER_TASK OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
 
-if [ -f "$run/config.json" ]; then what=(--resume "$run"); else what=("$data" --out "$run"); fi
-srun --kill-on-bad-exit=1 npx anneal train "${what[@]}"
+if [ -f "$run/config.json" ]; then what=(--resume "$run"); else what=("$@" --out "$run"); fi
+# Not npx: Slurm's SIGTERM would end npx first, and Slurm then kills what it started.
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 node_modules/.bin/anneal train "${what[@]}"
 code=$?
 
 # 143: stopped by SIGTERM, with its state saved.

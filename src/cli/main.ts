@@ -346,7 +346,8 @@ try {
       throw new OptionError(`unknown command "${first}"; expected ${known.join(', ')}.${didYouMean(first, known)}`, {
         exitCode: 2,
       })
-    if (process.env.ANNEAL_LAUNCH !== undefined) (await import('../launch/launched.ts')).watchLauncher()
+    if (process.env.ANNEAL_LAUNCH !== undefined || process.env.npm_lifecycle_event === 'npx')
+      (await import('../launch/launched.ts')).watchStarter({ outlivesHangUp })
     const argv = await withoutRankCommand(process.argv)
     for (const word of new Set(argv.slice(2))) await giveFlags.get(word)?.()
     await program.parseAsync(argv)

@@ -1,10 +1,10 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { FileError, fileReason, OptionError, RunError } from '../base/errors.ts'
 import { ensureFolder } from '../base/files.ts'
 import { duration, plural, quoted } from '../base/format.ts'
+import { temporaryFolder } from '../base/temporary.ts'
 import { makesRun, type RankCommand, resumed } from './command-line.ts'
 import { type Failure, type Group, type RankPlan, startGroup } from './group.ts'
 import { launchVariable } from './launched.ts'
@@ -34,7 +34,7 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
   const place = placeOf(options, context.env)
   const { grace = launchOptions.grace.usual, maxRestarts = launchOptions.maxRestarts.usual } = options
   checkRestarts(command, place, maxRestarts)
-  const notes = mkdtempSync(join(tmpdir(), 'anneal-launch-'))
+  const notes = temporaryFolder('anneal-launch-')
   const output = openOutput(command, place, options.logDir, context)
   let group: Group | undefined
   let stopped: NodeJS.Signals | undefined

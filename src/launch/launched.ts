@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 /** The variable that `anneal launch` sets for its ranks, as JSON. */
@@ -24,25 +24,58 @@ function read(): Launch | undefined {
 
 const everyMs = 1000
 
-/** In a rank: stops this process as SIGTERM does when the launcher that started it is gone (killed by -9, say), and ends it
- *  if that takes longer than 30 seconds. Elsewhere: nothing. */
-export function watchLauncher(): void {
-  const launch = read()
-  if (launch === undefined) return
+/** Stops this process as SIGTERM does when whoever started it is gone: in a rank, the launcher (killed by -9, say; then this
+ *  process ends after 30 seconds at most); under npx, its shell, which ends at a SIGTERM without passing it on. Elsewhere:
+ *  nothing. `outlivesHangUp`: a hang-up may end that shell. */
+export function watchStarter({ outlivesHangUp }: { outlivesHangUp: boolean }): void {
+  const launcher = read()?.pid
+  const starter = launcher ?? npxShell()
+  if (starter === undefined) return
+  const isStopping = asksToStop()
   let goneSince: number | undefined
-  setInterval(() => {
+  const timer = setInterval(() => {
     if (goneSince !== undefined) {
-      if (performance.now() - goneSince > 30_000) process.kill(process.pid, 'SIGKILL')
+      if (launcher !== undefined && performance.now() - goneSince > 30_000) process.kill(process.pid, 'SIGKILL')
       return
     }
     try {
-      process.kill(launch.pid, 0)
+      process.kill(starter, 0)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') return
       goneSince = performance.now()
-      process.kill(process.pid, 'SIGTERM')
+      if (!isStopping()) process.kill(process.pid, 'SIGTERM')
     }
   }, everyMs).unref()
+  if (launcher === undefined && outlivesHangUp) process.on('SIGHUP', () => clearInterval(timer))
+}
+
+/** Returns a function that says whether this process was asked to stop: a second SIGTERM would end it at once. It listens
+ *  only while the command does, since a signal that nobody listens to has to end the process. */
+function asksToStop(): () => boolean {
+  let asked = false
+  const note = () => {
+    asked = true
+  }
+  const isOurs = (event: string | symbol, listener: unknown) =>
+    (event === 'SIGTERM' || event === 'SIGINT') && listener !== note
+  process.on('newListener', (event, listener) => {
+    if (isOurs(event, listener) && !process.listeners(event as NodeJS.Signals).includes(note)) process.on(event, note)
+  })
+  process.on('removeListener', (event, listener) => {
+    if (isOurs(event, listener) && process.listenerCount(event) === 1) process.off(event, note)
+  })
+  return () => asked
+}
+
+/** The shell between npx and this process, on Linux. */
+function npxShell(): number | undefined {
+  if (process.env.npm_lifecycle_event !== 'npx') return undefined
+  try {
+    const [shell = '', option, line = ''] = readFileSync(`/proc/${process.ppid}/cmdline`, 'utf8').split('\0')
+    return /(^|\/)(ba|da)?sh$/.test(shell) && option === '-c' && !/&\s*$/.test(line) ? process.ppid : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** In a rank: tells the launcher which run a restart goes on with. */

@@ -18,12 +18,17 @@ export interface Place {
 
 const loopback = '127.0.0.1'
 
-/** Finds the place of this machine from the options, and from the variables `PET_…` (Kubeflow Trainer v2; torchrun reads
- *  them too) for options that were not given. Throws if the options contradict each other, or if this process is itself
- *  a rank. */
+/** Whether this is a pod of a PyTorchJob (Kubeflow's training operator from 1.7 on), before any launcher. RANK is then the
+ *  number of the pod. */
+const inPod = ({ PET_NNODES, PET_NODE_RANK, LOCAL_RANK, TORCHELASTIC_RUN_ID }: NodeJS.ProcessEnv): boolean =>
+  !!PET_NNODES && !!PET_NODE_RANK && LOCAL_RANK === undefined && TORCHELASTIC_RUN_ID === undefined
+
+/** Finds the place of this machine from the options, and from the variables `PET_…` (Kubeflow's trainer and its training
+ *  operator; torchrun reads them too) for options that were not given. Throws if the options contradict each other, or if
+ *  this process is itself a rank. */
 export function placeOf(options: LaunchOptions, env: NodeJS.ProcessEnv = process.env): Place {
   const { RANK, LOCAL_RANK, WORLD_SIZE, TORCHELASTIC_RUN_ID } = env
-  if (RANK !== undefined && WORLD_SIZE !== undefined && options.nnodes === undefined) {
+  if (RANK !== undefined && WORLD_SIZE !== undefined && options.nnodes === undefined && !inPod(env)) {
     const inside = LOCAL_RANK !== undefined || TORCHELASTIC_RUN_ID !== undefined
     throw new OptionError(
       `launch: RANK=${RANK} and WORLD_SIZE=${WORLD_SIZE} are set, so this process is already one of a group. Start the command itself (npx anneal train …)${
@@ -32,11 +37,13 @@ export function placeOf(options: LaunchOptions, env: NodeJS.ProcessEnv = process
       { exitCode: 2 },
     )
   }
-  const nproc = options.nproc ?? fromEnv(env, 'PET_NPROC_PER_NODE') ?? 1
+  const perNode = /^(auto|cpu|gpu)$/.test(env.PET_NPROC_PER_NODE ?? '') ? 1 : fromEnv(env, 'PET_NPROC_PER_NODE')
+  const nproc = options.nproc ?? perNode ?? 1
   const nnodes = options.nnodes ?? fromEnv(env, 'PET_NNODES') ?? 1
   const nodeRank = options.nodeRank ?? fromEnv(env, 'PET_NODE_RANK') ?? 0
-  const masterAddr = options.masterAddr ?? env.PET_MASTER_ADDR
-  const masterPort = options.masterPort ?? fromEnv(env, 'PET_MASTER_PORT')
+  const [addr, port] = inPod(env) ? (['MASTER_ADDR', 'MASTER_PORT'] as const) : []
+  const masterAddr = options.masterAddr ?? env.PET_MASTER_ADDR ?? (addr && env[addr])
+  const masterPort = options.masterPort ?? fromEnv(env, 'PET_MASTER_PORT') ?? (port && fromEnv(env, port))
   if (nodeRank >= nnodes)
     throw new OptionError(
       `launch: --node-rank ${nodeRank} and --nnodes ${nnodes} do not fit; expected a number from 0 to ${nnodes - 1}. Give each of the ${nnodes} machines its own number.`,

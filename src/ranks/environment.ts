@@ -82,6 +82,8 @@ function readLauncher(launcher: Launcher, env: Variables): Found | undefined {
   const localSize = variables.localSize ? wholeNumber(env, variables.localSize) : launcher.localSize?.(env)
   if (localRank !== undefined && localRank !== '') found.localRank = localRank
   if (localSize !== undefined) found.localSize = localSize
+  const refusal = launcher.refuses?.(env, found)
+  if (refusal !== undefined) throw wrong(refusal)
   return found
 }
 

@@ -29,6 +29,8 @@ export interface Launcher {
   applies?(env: Variables): boolean
   /** Whether it may run inside another launcher, whose variables this process then has too: `srun torchrun …`. */
   nests?: boolean
+  /** Why these variables do not suit this process, in a sentence with what to do; undefined if they do. */
+  refuses?(env: Variables, found: Found): string | undefined
   /** How many processes this machine has, where no variable has just this number. */
   localSize?(env: Variables): number | undefined
   /** Where the ranks meet, as far as the launcher's own variables say so. */
@@ -63,6 +65,10 @@ export const launchers: readonly Launcher[] = [
     name: 'RANK and WORLD_SIZE, as of a PyTorchJob',
     variables: { rank: 'RANK', size: 'WORLD_SIZE', localRank: 'LOCAL_RANK' },
     applies: env => !(isSet(env.LOCAL_RANK) && isSet(env.LOCAL_WORLD_SIZE)),
+    refuses: ({ PET_NNODES: pods, PET_NPROC_PER_NODE: each }, { size }) =>
+      Number(each) > 1 && size === Number(pods) * Number(each)
+        ? `WORLD_SIZE=${size} counts PET_NPROC_PER_NODE=${each} processes in each of PET_NNODES=${pods} pods, but this pod starts one. Start them with "npx anneal launch train …", or give the PyTorchJob nprocPerNode: "1".`
+        : undefined,
   },
   {
     name: 'Open MPI',

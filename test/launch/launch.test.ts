@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { program, shapeFolder, small, workspace } from '../helpers/cli.ts'
@@ -297,12 +297,38 @@ describe('training', () => {
     assert.equal(events('stopped').at(-1)!.type, 'stopped')
   })
 
-  test('the launcher is killed by -9: its rank saves its state and ends', async () => {
-    const { child } = work.start(['launch', ...long('left')], { env: { ANNEAL_THREADS: '1' } })
+  test('the launcher is killed by -9: its rank saves its state and ends; the next launch removes its folder', async () => {
+    mkdirSync(work.path('tmp'))
+    const env = { ANNEAL_THREADS: '1', TMPDIR: work.path('tmp') }
+    const { child } = work.start(['launch', ...long('left')], { env })
     await until('some epochs', () => epochs('left') > 2)
     const rank = pidOf('left')
     child.kill('SIGKILL')
     await until('the end of the rank', () => !alive(rank), 20)
     assert.equal(events('left').at(-1)!.type, 'stopped')
+    const left = () => readdirSync(work.path('tmp')).filter(name => name.startsWith('anneal-'))
+    assert.equal(left().length, 1, 'a killed launcher can not remove its folder')
+    await launch([script('next', '')], { env })
+    assert.deepEqual(left(), [])
   })
+
+  for (const group of [false, true])
+    test(`npx gets SIGTERM${group ? ', as all of its processes do' : ''}: its shell ends, and the training below saves its state`, {
+      skip: process.platform !== 'linux' && 'needs /proc',
+    }, async () => {
+      const run = `npx-${group}`
+      // npx starts a command so, and passes SIGTERM to this shell alone.
+      const words = [process.execPath, ...program, ...long(run)].map(word => `'${word}'`).join(' ')
+      const shell = spawn('sh', ['-c', `${words}; true`], {
+        cwd: work.folder,
+        env: { ...process.env, ANNEAL_THREADS: '1', npm_lifecycle_event: 'npx' },
+        stdio: 'ignore',
+        detached: true,
+      })
+      await until('some epochs', () => epochs(run) > 2)
+      const rank = pidOf(run)
+      process.kill(group ? -shell.pid! : shell.pid!, 'SIGTERM')
+      await until('the end of the training', () => !alive(rank), 20)
+      assert.equal(events(run).at(-1)!.type, 'stopped')
+    })
 })

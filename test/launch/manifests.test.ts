@@ -71,25 +71,52 @@ test("the PyTorchJob: the operator's variables give each pod its rank", () => {
   }
 })
 
+test('anneal launch in the pods of a PyTorchJob with several processes each', () => {
+  const pod = (rank: number, PET_NPROC_PER_NODE: string, WORLD_SIZE: string) => ({
+    MASTER_ADDR: 'anneal-master-0',
+    MASTER_PORT: '23456',
+    RANK: String(rank),
+    WORLD_SIZE,
+    PET_NODE_RANK: String(rank),
+    PET_NNODES: '2',
+    PET_NPROC_PER_NODE,
+  })
+  const all = [0, 1].flatMap(rank => {
+    const env = pod(rank, '3', '6')
+    const place = placeOf({}, env)
+    return Array.from({ length: place.nproc }, (_, local) =>
+      readEnvironment({ ...env, ...rankVariables({ ...place, masterPort: place.masterPort! }, local) }),
+    )
+  })
+  isGroup(all, 'anneal-master-0', 3)
+  assert.equal(placeOf({}, pod(0, 'auto', '2')).nproc, 1)
+  assert.equal(readEnvironment(pod(1, 'auto', '2'))?.size, 2, 'without the launcher: one rank in each pod')
+  assert.throws(
+    () => readEnvironment(pod(1, '3', '6')),
+    /WORLD_SIZE=6 counts PET_NPROC_PER_NODE=3 processes in each of PET_NNODES=2 pods.*anneal launch train/,
+    'a rank that nobody starts is not waited for',
+  )
+})
+
 test("the script of the PyTorchJob's pods starts a run, and goes on with it", () => {
   const { spec } = parse(readFileSync(file('pytorchjob.yaml'), 'utf8'))
   const { command, args } = spec.pytorchReplicaSpecs.Worker.template.spec.containers[0] as Container
   const run = join(work, 'job')
   const script = args[0]!.replaceAll('/data/runs/anneal', run)
-  const bin = commands('npx', 'echo "$@"')
+  const bin = commands('node', 'echo "$@"')
   const said = () =>
     spawnSync(command[0]!, [...command.slice(1), script], { encoding: 'utf8', env: { ...process.env, PATH: bin } })
       .stdout
-  assert.equal(said(), `anneal train /data/photos --out ${run}\n`)
+  assert.equal(said(), `/app/node_modules/anneal/bin/anneal.mjs train /data/photos --out ${run}\n`)
   mkdirSync(run)
   writeFileSync(join(run, 'config.json'), '{}')
-  assert.equal(said(), `anneal train --resume ${run}\n`)
+  assert.equal(said(), `/app/node_modules/anneal/bin/anneal.mjs train --resume ${run}\n`)
 })
 
 test("the TrainJob: anneal launch reads the runtime's variables", () => {
   const { spec } = parse(readFileSync(file('trainjob.yaml'), 'utf8'))
   const { numNodes, numProcPerNode, command, args } = spec.trainer
-  assert.deepEqual(command.slice(0, 3), ['npx', 'anneal', 'launch'])
+  assert.deepEqual(command.slice(0, 3), ['node', '/app/node_modules/anneal/bin/anneal.mjs', 'launch'])
   const divided = divide([...command.slice(3), ...args], launchOptions)
   assert.deepEqual(divided.own, ['--max-restarts', '3'])
   assert.deepEqual(readCommand(divided.command, ['node', 'anneal']).anneal, args)
@@ -150,8 +177,8 @@ describe("Slurm's script", () => {
     const path = [commands('srun', 'echo "$ANNEAL_THREADS: $@"; exit $CODE'), commands('scontrol', 'echo "again: $@"')]
       .map(p => p.split(':')[0])
       .join(':')
-    const job = (more: object = {}) => {
-      const { status, stdout } = spawnSync('bash', [file('slurm.sh'), 'photos'], {
+    const job = (more: object = {}, options: string[] = []) => {
+      const { status, stdout } = spawnSync('bash', [file('slurm.sh'), 'photos', ...options], {
         cwd: work,
         encoding: 'utf8',
         env: {
@@ -165,8 +192,13 @@ describe("Slurm's script", () => {
       })
       return { status, stdout }
     }
-    const start = '8: --kill-on-bad-exit=1 npx anneal train'
+    // srun does not take over the processors of a task from sbatch since Slurm 22.05.
+    const start = '8: --cpus-per-task=8 --kill-on-bad-exit=1 node_modules/.bin/anneal train'
     assert.deepEqual(job(), { status: 0, stdout: `${start} photos --out runs/slurm-4711\n` })
+    assert.deepEqual(job({}, ['--epochs', '5']), {
+      status: 0,
+      stdout: `${start} photos --epochs 5 --out runs/slurm-4711\n`,
+    })
     assert.deepEqual(job({ CODE: '143' }), {
       status: 143,
       stdout: `${start} photos --out runs/slurm-4711\nagain: requeue 4711\n`,

@@ -101,6 +101,19 @@ test('two processes of the command train what one trains; the first alone writes
   assert.match(ranks[0]!.out(), /model/)
   const left = readdirSync(folder).filter(name => name.startsWith('anneal-rank-'))
   assert.deepEqual(left, [], 'temporary folders are gone')
+
+  const again = await train(['--resume', path('two')], 2)
+  const ends = await Promise.all(again.map(r => r.ended))
+  assert.deepEqual(
+    ends.map(({ code }) => code),
+    [1, 1],
+    said(again),
+  )
+  for (const r of again)
+    assert.ok(
+      r.err().includes(`${path('two')}: this run is done`),
+      `each rank names the run, not its folder: ${r.err()}`,
+    )
 })
 
 /** All files of a run, without those of the report. */

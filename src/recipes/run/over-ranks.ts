@@ -1,11 +1,10 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { OptionError, RanksError } from '../../base/errors.ts'
 import { plural } from '../../base/format.ts'
 import { option, setting } from '../../base/options.ts'
-import { type Owner, standing, thisProcess } from '../../base/owner.ts'
 import type { Report } from '../../base/progress.ts'
+import { temporaryFolder } from '../../base/temporary.ts'
 import type { Domain } from '../../domain/index.ts'
 import { readEnvironment } from '../../ranks/environment.ts'
 import { type JoinOptions, joinRanks } from '../../ranks/join.ts'
@@ -128,24 +127,8 @@ export function refuseOther(device: string): void {
 /** The folder of a rank's run: the first rank's is the run; the others work in temporary ones, which `free` deletes. */
 export function folderOf(ranks: Ranks, own: () => string): { dir: string; free: () => void } {
   if (ranks.isFirst) return { dir: own(), free: () => {} }
-  removeLeft()
-  const parent = mkdtempSync(join(tmpdir(), `${ownPrefix}${ranks.rank}-`))
-  writeFileSync(join(parent, ownerFile), JSON.stringify(thisProcess()))
+  const parent = temporaryFolder('anneal-rank-', `${ranks.rank}-`)
   return { dir: join(parent, 'run'), free: () => rmSync(parent, { recursive: true, force: true }) }
-}
-const ownPrefix = 'anneal-rank-'
-const ownerFile = 'owner.json'
-
-/** Removes the temporary folders of ranks whose processes were killed. What can't be read or removed stays. */
-function removeLeft(): void {
-  for (const name of readdirSync(tmpdir()).filter(name => name.startsWith(ownPrefix)))
-    try {
-      const dir = join(tmpdir(), name)
-      const owner = JSON.parse(readFileSync(join(dir, ownerFile), 'utf8')) as Owner
-      if (standing(owner) === 'gone') rmSync(dir, { recursive: true, force: true })
-    } catch {
-      // Another user's, or one that is just being made.
-    }
 }
 
 /** Copies the first rank's run into the folders of the others, so that they go on from the same state. */

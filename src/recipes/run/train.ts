@@ -154,7 +154,7 @@ export async function resume<O extends object>(
     if (ranks.alone) return resumeIn(ranks, domain, dir, own)
     const { dir: folder, free } = folderOf(ranks, () => dir)
     try {
-      if (ranks.isFirst && !isRun(dir)) throw new RunError(`${dir}: holds no run that can be resumed.`)
+      if (ranks.isFirst) resumable(domain, dir)
       await copyRun(ranks, dir, folder)
       return await resumeIn(ranks, domain, folder, ranks.isFirst ? own : { ...quiet(own), places: hooks.places ?? {} })
     } finally {
@@ -163,12 +163,8 @@ export async function resume<O extends object>(
   })
 }
 
-async function resumeIn<O extends object>(
-  ranks: Ranks,
-  domain: Domain<O>,
-  dir: string,
-  { places = {}, ...hooks }: ResumeHooks,
-): Promise<RunResult> {
+/** The configuration of a run that can go on; throws if this one can't. */
+function resumable(domain: { name: string }, dir: string): RunConfig {
   const { result } = runPaths(dir)
   const config = readConfig(dir)
   if (!config?.machine || config.format !== 1)
@@ -180,6 +176,16 @@ async function resumeIn<O extends object>(
   const kind = domainOf(config)
   if (kind !== domain.name)
     throw new RunError(`${dir}: its data are ${kind}; it can't be resumed as a run of ${domain.name}.`)
+  return config
+}
+
+async function resumeIn<O extends object>(
+  ranks: Ranks,
+  domain: Domain<O>,
+  dir: string,
+  { places = {}, ...hooks }: ResumeHooks,
+): Promise<RunResult> {
+  const config = resumable(domain, dir)
   const then = Number(config.machine.ranks ?? 1)
   checkSameMachine(dir, config, { otherRanks: then !== ranks.size })
   const placedConfig = placed(dir, config, places)
