@@ -6,6 +6,7 @@ import { group, library } from '../torch/index.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { alone, Ranks } from './ranks.ts'
 import { ownAddress, untilReached } from './reach.ts'
+import { lostText, troubleOf } from './trouble.ts'
 
 /** What all ranks must have alike, in words: its name, and its value. */
 export type Facts = Readonly<Record<string, string | number | boolean>>
@@ -49,8 +50,13 @@ export async function joinRanks({
     })
     return new Ranks({ rank, size, name })
   } catch (error) {
-    await parting(environment)
-    throw error
+    const lost = troubleOf(error)
+    if (!lost) {
+      await parting(environment)
+      throw error
+    }
+    group.leave() // a store that does not answer can't be told
+    throw new RanksError(lostText(lost, environment.size), { cause: error })
   }
 }
 
