@@ -22,8 +22,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <thread>
+#include <utility>
 #endif
 
 namespace anneal {
@@ -140,6 +142,7 @@ struct Group {
   int rank = 0, size = 1;
   std::string name;
   StorePtr store;
+  milliseconds timeout{0};  // of a store that does not answer, until there is a watch
   c10::intrusive_ptr<c10d::ProcessGroup> group;
   std::unique_ptr<Watch> watch;
   std::atomic<int64_t> waited{0};  // microseconds that this process waited for others
@@ -169,6 +172,7 @@ class GuardedWork : public c10d::Work {
     const auto began = std::chrono::steady_clock::now();
     constexpr int slice = 200;
     std::string broke;
+    bool again = false;
     for (int since = 0;;) {
       try {
         if (broke.empty()) {
@@ -179,7 +183,11 @@ class GuardedWork : public c10d::Work {
         std::this_thread::sleep_for(milliseconds(slice));
         since += slice;
       } catch (const std::exception& e) {
-        if (inner_->isCompleted()) {
+        if (!inner_->isCompleted()) {
+          // Not yet.
+        } else if (!inner_->exception() && !again) {
+          again = true;  // it ended well just after this wait had run out
+        } else {
           broke = e.what();
           broke = broke.substr(0, broke.find('\n'));
           if (g.watch) g.watch->suspect();
@@ -334,7 +342,7 @@ struct Opening : Job {
   milliseconds timeout{0};
   void run() override {
     auto g = std::make_unique<Group>();
-    g->at = at, g->rank = rank, g->size = size;
+    g->at = at, g->rank = rank, g->size = size, g->timeout = timeout;
     StorePtr store;
     if (server) {
       const int s = listenAt(listen, at.port);
@@ -439,18 +447,44 @@ napi_value groupWork(Door& d, Args&) {
   check(d.env, napi_set_element(d.env, out, 1, number(d.env, static_cast<double>(g.sent))));
   return out;
 }
+// What `use` returns of the store that all ranks see. A store whose process is stopped does not answer, and libtorch waits for
+// it without end: so another thread asks, and this one waits as long as the group is well.
+template <class F>
+auto askStore(F use) -> decltype(use(std::declval<c10d::Store&>())) {
+  using Answer = decltype(use(std::declval<c10d::Store&>()));
+  auto& g = joined();
+  auto task = std::make_shared<std::packaged_task<Answer()>>([store = g.store, use] { return use(*store); });
+  auto answer = task->get_future();
+  std::thread([task] { (*task)(); }).detach();
+  constexpr int slice = 200;
+  for (int since = 0; answer.wait_for(milliseconds(slice)) != std::future_status::ready;) {
+    since += slice;
+    if (g.watch) g.watch->waited(slice);
+    const auto trouble = g.watch                          ? g.watch->trouble()
+                         : since >= g.timeout.count() ? "-1\tsilent\t" + std::to_string(since / 1000)
+                                                          : std::string();
+    if (!trouble.empty()) throw std::runtime_error("ranks\t" + trouble);
+  }
+  return answer.get();
+}
 // storeSet(key, text), storeGet(key): text or null, storeAdd(key, n): the sum. Of the store that all ranks see.
 napi_value storeSet(Door& d, Args& args) {
-  joined().store->set(toText(d.env, args[0]), bytesOf(toText(d.env, args[1])));
+  const auto key = toText(d.env, args[0]), value = toText(d.env, args[1]);
+  askStore([=](c10d::Store& store) { return store.set(key, bytesOf(value)), true; });
   return undefined(d.env);
 }
 napi_value storeGet(Door& d, Args& args) {
   const auto key = toText(d.env, args[0]);
-  auto& store = *joined().store;
-  return store.check({key}) ? text(d.env, textOf(store.get(key))) : null(d.env);
+  const auto [found, value] = askStore([=](c10d::Store& store) {
+    const bool there = store.check({key});
+    return std::pair(there, there ? textOf(store.get(key)) : std::string());
+  });
+  return found ? text(d.env, value) : null(d.env);
 }
 napi_value storeAdd(Door& d, Args& args) {
-  return number(d.env, static_cast<double>(joined().store->add(toText(d.env, args[0]), static_cast<int64_t>(toNumber(d.env, args[1])))));
+  const auto key = toText(d.env, args[0]);
+  const auto n = static_cast<int64_t>(toNumber(d.env, args[1]));
+  return number(d.env, static_cast<double>(askStore([=](c10d::Store& store) { return store.add(key, n); })));
 }
 
 // --- an operator: the sum over all ranks, with its gradient, which is the sum of the gradients of all ranks

@@ -6,6 +6,7 @@ import { group, library } from '../torch/index.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { alone, Ranks } from './ranks.ts'
 import { ownAddress, untilReached } from './reach.ts'
+import { lostText, troubleOf } from './trouble.ts'
 
 /** What all ranks must have alike, in words: its name, and its value. */
 export type Facts = Readonly<Record<string, string | number | boolean>>
@@ -49,8 +50,7 @@ export async function joinRanks({
     })
     return new Ranks({ rank, size, name })
   } catch (error) {
-    await parting(environment)
-    throw error
+    throw await leftFor(error, environment)
   }
 }
 
@@ -72,8 +72,7 @@ async function meet(environment: Environment, { facts, ...how }: Meeting): Promi
       )
     await compareFacts(environment, facts, how)
   } catch (error) {
-    await parting(environment)
-    throw error
+    throw await leftFor(error, environment)
   }
 }
 
@@ -185,6 +184,17 @@ const differing = (first: Facts, other: Facts): string[] =>
   [...new Set([...Object.keys(first), ...Object.keys(other)])].flatMap(name =>
     first[name] === other[name] ? [] : [`${name}: ${other[name] ?? 'none'}, rank 0 ${first[name] ?? 'none'}`],
   )
+
+/** Leaves a group that could not be joined. Returns the reason in words. */
+async function leftFor(error: unknown, environment: Environment): Promise<unknown> {
+  const lost = troubleOf(error)
+  if (lost) {
+    group.leave() // a store that does not answer can't be told
+    return new RanksError(lostText(lost, environment.size), { cause: error })
+  }
+  await parting(environment)
+  return error
+}
 
 /** Leaves a group that is not whole. The store is on rank 0: it stays until the others have read what it says. */
 async function parting({ rank, size, storeIsThere }: Environment): Promise<void> {

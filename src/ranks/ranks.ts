@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { RanksError } from '../base/errors.ts'
 import { call, fromArray, group, noGrad, scope, type Tensor } from '../torch/index.ts'
-import { type Lost, lostText, readTrouble } from './trouble.ts'
+import { type Lost, lostText, readTrouble, troubleOf } from './trouble.ts'
 
 /** The part of a batch that this rank computes, and the weight of its mean loss in that of the whole batch. */
 export interface Share {
@@ -296,7 +296,7 @@ export class Ranks {
     try {
       return fn()
     } catch (error) {
-      const lost = readTrouble(reasonOf(error))
+      const lost = troubleOf(error)
       if (!lost) throw error
       this.#lost ??= lost
       this.#abort?.abort()
@@ -307,13 +307,6 @@ export class Ranks {
 
 /** How often the group is looked after while nothing is computed, in milliseconds. */
 const lookMs = 1000
-
-/** The message that the addon gave, without what TorchError adds. */
-function reasonOf(error: unknown): string {
-  const cause = (error as Error).cause
-  const { message } = (cause instanceof Error ? cause : error) as Error
-  return message.startsWith('ranks\t') ? message.slice('ranks\t'.length) : ''
-}
 
 /** The group lost a rank, or a rank has ended. */
 export class LostError extends RanksError {

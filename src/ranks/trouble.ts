@@ -14,6 +14,13 @@ export function readTrouble(line: string): Lost | undefined {
   return found ? { rank: Number(found[1]), kind: found[2] as Lost['kind'], text: found[3]! } : undefined
 }
 
+/** The trouble that the addon threw; undefined for another error. */
+export function troubleOf(error: unknown): Lost | undefined {
+  const cause = (error as Error).cause
+  const { message } = (cause instanceof Error ? cause : error) as Error // TorchError adds to the message
+  return message.startsWith('ranks\t') ? readTrouble(message.slice('ranks\t'.length)) : undefined
+}
+
 /** The reason in one line. */
 export function lostText({ rank, kind, text }: Lost, size: number): string {
   const who = rank < 0 ? 'rank 0, which keeps the group together,' : `rank ${rank} of ${size}`

@@ -1,4 +1,5 @@
-// One rank: joins, sums, and prints what it found. `--hold SECONDS`: joins, says so, and waits in a sum that rank 0 does not make.
+// One rank: joins, sums, and prints what it found. `--hold SECONDS`: joins, says so, and waits: with SUMS=1 in sums, with
+// SUMS=told for what rank 0 tells.
 import { joinRanks } from '../../src/ranks/join.ts'
 import { fromArray, full, group, zeros } from '../../src/torch/index.ts'
 
@@ -11,6 +12,8 @@ try {
     const until = performance.now() + Number(process.argv[hold + 1]) * 1000
     try {
       if (process.env.SUMS === '1') while (performance.now() < until) ranks.sum(zeros([1000]))
+      const later = () => new Promise(resolve => setTimeout(resolve, until - performance.now(), null))
+      if (process.env.SUMS === 'told') await ranks.fromFirst('later', later)
       while (performance.now() < until && !ranks.signal?.aborted) await new Promise(resolve => setTimeout(resolve, 50))
       throw ranks.explained(new Error('nothing happened'))
     } catch (error) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { freePort, type RankProcess, runRanks, script, startRank, startRanks } from '../helpers/ranks.ts'
 
@@ -85,17 +85,26 @@ for (const sums of ['0', '1'])
       }
     })
 
-for (const victim of [0, 1])
-  test(`rank ${victim} of 2 is stopped: the other one names it`, async () => {
+for (const [victim, sums, where] of [
+  [0, '1', 'in a sum'],
+  [1, '1', 'in a sum'],
+  [0, 'told', 'and what it tells is waited for'],
+  [0, '0', 'between sums'],
+  [1, '0', 'between sums'],
+] as const)
+  test(`rank ${victim} of 2 is stopped ${where}: the other one names it`, async () => {
     const ranks = await startRanks(script('rank-sums.ts', '--hold', '60'), 2, () => ({
-      SUMS: '1',
+      SUMS: sums,
       ANNEAL_SILENCE_SECONDS: '4',
     }))
     try {
       await joined(ranks)
       ranks[victim]!.child.kill('SIGSTOP')
+      const began = performance.now()
       const other = ranks[1 - victim]!
       const { code } = await other.ended
+      const seconds = (performance.now() - began) / 1000
+      assert.ok(seconds < 20, `it took ${seconds} s`)
       assert.equal(code, 1, `${code} ${other.err()}`)
       assert.match(other.err(), new RegExp(`rank ${victim}\\b.*no sign of life for \\d+ s`))
     } finally {
@@ -157,6 +166,39 @@ test('nobody at the address, an address that is not of this machine, ranks that 
   assert.match(missing!, /ranks 1, 2 of 3 did not come within 2 s/)
   assert.match(unknown!, /could not reach rank 0 at no.such.name.invalid:\d+ for 2 s: the name/)
 })
+
+test('rank 0 is stopped before all ranks have come: the others do not wait without end', async () => {
+  const port = await freePort()
+  const begin = (rank: number) =>
+    startRank(script('rank-sums.ts'), { rank, size: 3, port, env: { ANNEAL_JOIN_SECONDS: '8' } })
+  const [first, second] = [begin(0), begin(1)]
+  try {
+    await untilListening(port)
+    await new Promise(resolve => setTimeout(resolve, 1500))
+    first!.child.kill('SIGSTOP')
+    const { code, seconds } = await second!.ended
+    assert.equal(code, 1, second!.err())
+    assert.match(second!.err(), /rank 0.*no sign of life|ranks? [02, ]+ of 3 did not come/)
+    assert.ok(seconds < 40, `it took ${seconds} s`)
+  } finally {
+    for (const r of [first, second]) r!.child.kill('SIGKILL')
+  }
+})
+
+/** Waits until something listens at a port. */
+async function untilListening(port: number): Promise<void> {
+  const until = performance.now() + 60_000
+  const tried = () =>
+    new Promise<boolean>(resolve => {
+      const socket = connect({ host: '127.0.0.1', port })
+      socket.once('connect', () => resolve(socket.destroy() !== undefined))
+      socket.once('error', () => resolve(false))
+    })
+  while (!(await tried())) {
+    if (performance.now() > until) throw new Error(`nothing listens at port ${port}`)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
 
 test('two processes with the same rank: the second is refused, and says so', async () => {
   const port = await freePort()
