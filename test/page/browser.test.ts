@@ -334,7 +334,7 @@ if (browserPath) {
       await page.getByText(/^example 1: c, /).waitFor()
       await choose(page, { [`${'long'.repeat(40)}.jpg`]: await picture('red') })
       await page.locator('#answers > li').nth(1).waitFor()
-      await page.locator('summary').click()
+      for (const unfold of await page.locator('summary').all()) await unfold.click()
       assert.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, 'fits 320 pixels')
       colours.push(await page.evaluate('getComputedStyle(document.body).backgroundColor'))
       const nameless = await page.evaluate(`
