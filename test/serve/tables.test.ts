@@ -376,7 +376,7 @@ test('the printed curl line and the page work', async () => {
       await page.click('#fill')
       await page.getByText('The text has 2 rows; the first one is in the form.').waitFor()
       assert.ok(trained[1]!.task === 'single', 'classes')
-      assert.equal(await page.locator('#answer h2').textContent(), trained[1]!.label)
+      assert.equal(await page.locator('#answer h2').textContent(), `kind: ${trained[1]!.label}`)
       assert.deepEqual(wrong, [])
     } finally {
       await browser.close()
