@@ -33,17 +33,20 @@ export function watchStarter({ outlivesHangUp }: { outlivesHangUp: boolean }): v
   if (starter === undefined) return
   const isStopping = asksToStop()
   let goneSince: number | undefined
+  let hasTold = false
   const timer = setInterval(() => {
     if (goneSince !== undefined) {
+      // Not in the turn that noticed it: whoever ended the starter may have sent this process a SIGTERM too, which Node
+      // hands over after its timers, so only the next turn knows. Of two SIGTERMs, the second ends a training at once.
+      if (!hasTold && !isStopping()) process.kill(process.pid, 'SIGTERM')
+      hasTold = true
       if (launcher !== undefined && performance.now() - goneSince > 30_000) process.kill(process.pid, 'SIGKILL')
       return
     }
     try {
       process.kill(starter, 0)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') return
-      goneSince = performance.now()
-      if (!isStopping()) process.kill(process.pid, 'SIGTERM')
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') goneSince = performance.now()
     }
   }, everyMs).unref()
   if (launcher === undefined && outlivesHangUp) process.on('SIGHUP', () => clearInterval(timer))
