@@ -41,7 +41,7 @@ const [silence, grace, join_] = [6, 5, 20]
 /** A group that is harmed has this long to end: whatever of these comes first, and some seconds of a slow machine. */
 const ends = silence + grace + join_ + 15
 /** How far weights of other numbers of ranks may be apart (docs/ranks.md says why the last layer's are further). */
-const bounds = { trained: 1e-4, fitted: 0.1 }
+const bounds = { trained: 1e-4, fitted: 1e-3 }
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-chaos-'))
 const path = (...parts: string[]) => join(folder, ...parts)

@@ -76,7 +76,7 @@ export async function lbfgs(
     if (!(slope < -(tolerance ** 2))) return { x, value, iterations: k, converged: true, steps }
     if (k >= iterations) return { x, value, iterations: k, converged: false, steps }
     let moved: { x: Float64Array; gradient: Float64Array; value: number } | undefined
-    for (let tries = 0, t = 1; tries < 30 && !moved; tries++, t /= 2) {
+    for (let tries = 0, t = 1; tries < 20 && !moved; tries++, t /= 2) {
       const next = sum(x, t, direction)
       const nextGradient = new Float64Array(n)
       const nextValue = await f(next, nextGradient)

@@ -131,9 +131,9 @@ interface Loss {
   start: Float64Array
 }
 
-/** The most logits, and the most features in float64, at a time: 256 MB and 8 MB. Between two blocks the signal is
+/** The most bytes of logits, and the most features in float64 (8 MB), at a time. Between two blocks the signal is
  *  checked. */
-const [blockLogits, blockFeatures] = [2 ** 26, 2 ** 20]
+const [blockBytes, blockFeatures] = [2 ** 28, 2 ** 20]
 
 /** A part of a search. */
 interface Stage {
@@ -209,9 +209,10 @@ async function minimum(
   const { between } = problem
   let found: Minimum = { x: start, value: 0, iterations: 0, converged: false, steps: [] }
   let precondition: Preconditioner | undefined
-  let taken = 0
+  let [taken, done] = [0, 0]
+  const plan = stages(tolerance)
   try {
-    for (const { until, dtype, curvature } of stages(tolerance)) {
+    for (const { until, dtype, curvature } of plan) {
       if (curvature && (taken > 0 || !precondition)) {
         precondition?.dispose()
         precondition = await preconditioner(problem, found.x, curvature)
@@ -227,11 +228,13 @@ async function minimum(
         between,
       })
       taken += found.iterations
+      if (!found.converged) break
+      done++
     }
   } finally {
     precondition?.dispose()
   }
-  return { ...found, iterations: taken }
+  return { x: found.x, iterations: taken, converged: done === plan.length }
 }
 
 /** Calls `use` with blocks of rows [n × F] and their logits [C × n] at a point: weights [C × F], then biases [C]. */
@@ -241,7 +244,7 @@ async function eachBlock(
   dtype: 'float32' | 'float64',
   use: (x: Tensor, logits: Tensor, target: Tensor) => void,
 ): Promise<void> {
-  const most = Math.min(blockLogits / classes, dtype === 'float64' ? blockFeatures / width : n)
+  const most = Math.min(blockBytes / (dtype === 'float64' ? 8 : 4) / classes, dtype === 'float64' ? blockFeatures / width : n)
   const per = Math.max(1, Math.min(n, Math.floor(most)))
   for (let from = 0; from < n; from += per) {
     if (from > 0) await between()

@@ -42,7 +42,7 @@ export function ownCurvature(variances: Float32Array, { ofClasses }: Bends, l2: 
 export function jointCurvature(rows: Tensor, { ofRows, ofClasses }: Bends, l2: number): Preconditioner {
   const [n, width] = rows.shape as [number, number]
   const overFeatures = width <= Math.min(n, mostFeatures)
-  const count = Math.min(n, overFeatures ? 4 * width : mostRows)
+  const count = Math.min(n, overFeatures ? Math.max(2048, 4 * width) : mostRows)
   const some = Float64Array.from({ length: count }, (_, i) => Math.floor((i * n) / count))
   const { a, inverse } = scope(() => {
     const roots = fromArray(some.map(i => Math.sqrt((ofRows[i]! * n) / count)), [count, 1])
