@@ -85,7 +85,12 @@ export async function lbfgs(
       if (lower || (equal && dot(nextGradient, direction) <= (2 * enough - 1) * slope))
         moved = { x: next, gradient: nextGradient, value: nextValue }
     }
-    if (!moved) return { x, value, iterations: k, converged: true, steps } // as low as rounding allows
+    if (!moved) {
+      if (steps.length === 0) return { x, value, iterations: k, converged: true, steps } // as low as rounding allows
+      steps.length = 0 // rounding may have spoilt them
+      scale = 1
+      continue
+    }
     const s = sum(moved.x, -1, x)
     const y = sum(moved.gradient, -1, gradient)
     const curvature = dot(s, y)

@@ -1,5 +1,5 @@
 import { TrainingError } from '../../base/errors.ts'
-import { aten, F, fromArray, scope, type Tensor, zeros } from '../../torch/index.ts'
+import { aten, F, fromArray, scope, type Tensor } from '../../torch/index.ts'
 import { turn } from '../stop.ts'
 import { lbfgs, type Minimum } from './lbfgs.ts'
 import { jointCurvature, ownCurvature, type Preconditioner } from './precondition.ts'
@@ -32,7 +32,7 @@ export interface LogisticModel extends LinearModel {
 export interface PathOptions {
   iterations?: number
   /** The Newton decrement at which a search ends (see `lbfgs`). The loss is above its minimum by half of its square, and
-   *  the weights are no further from the optimum than tolerance / √l2. Default: 1e-6. Below 1e-4 the last steps are
+   *  the weights are about tolerance / √l2 from the optimum at most. Default: 1e-6. Below 1e-4 the last steps are
    *  computed in float64, so that rounding does not decide where the search ends. */
   tolerance?: number
   /** Called with each solution as it is found. If it returns true, the weaker strengths are skipped. */
@@ -90,7 +90,9 @@ export async function sigmoidPath(
     fromArray(Float64Array.from(values), [classes, 1]).to(like.dtype)
   return path(x, n, l2s, options, {
     target: (from, count) =>
-      fromArray(y.subarray(from * classes, (from + count) * classes), [count, classes]).transpose(0, 1).contiguous(),
+      fromArray(y.subarray(from * classes, (from + count) * classes), [count, classes])
+        .transpose(0, 1)
+        .contiguous(),
     loss: (logits, target) =>
       F.bceWithLogits(logits, target.to(logits.dtype), {
         weight: column(told, logits),
@@ -244,7 +246,10 @@ async function eachBlock(
   dtype: 'float32' | 'float64',
   use: (x: Tensor, logits: Tensor, target: Tensor) => void,
 ): Promise<void> {
-  const most = Math.min(blockBytes / (dtype === 'float64' ? 8 : 4) / classes, dtype === 'float64' ? blockFeatures / width : n)
+  const most = Math.min(
+    blockBytes / (dtype === 'float64' ? 8 : 4) / classes,
+    dtype === 'float64' ? blockFeatures / width : n,
+  )
   const per = Math.max(1, Math.min(n, Math.floor(most)))
   for (let from = 0; from < n; from += per) {
     if (from > 0) await between()

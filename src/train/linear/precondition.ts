@@ -45,7 +45,10 @@ export function jointCurvature(rows: Tensor, { ofRows, ofClasses }: Bends, l2: n
   const count = Math.min(n, overFeatures ? Math.max(2048, 4 * width) : mostRows)
   const some = Float64Array.from({ length: count }, (_, i) => Math.floor((i * n) / count))
   const { a, inverse } = scope(() => {
-    const roots = fromArray(some.map(i => Math.sqrt((ofRows[i]! * n) / count)), [count, 1])
+    const roots = fromArray(
+      some.map(i => Math.sqrt((ofRows[i]! * n) / count)),
+      [count, 1],
+    )
     const picked = aten.index_select(rows, 0, fromArray(BigInt64Array.from(some, BigInt), [count]))
     const a = picked.to('float64').mul_(roots)
     const products = overFeatures ? aten.mm(a.transpose(0, 1), a) : aten.mm(a, a.transpose(0, 1))
