@@ -35,7 +35,8 @@ async function runTests() {
     '--test-reporter=tap',
     `--test-reporter-destination=${tap}`,
   ]
-  const limits = [`--test-concurrency=${Math.min(2, availableParallelism())}`, '--test-timeout=600000']
+  // Some tests wait for others: for a signal, a browser, a server. One file more than two keeps two cores busy.
+  const limits = [`--test-concurrency=${Math.min(3, availableParallelism() + 1)}`, '--test-timeout=600000']
   try {
     const code = await new Promise(done => {
       const args = [
