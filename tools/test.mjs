@@ -51,7 +51,7 @@ async function runTests() {
       ]
       const env = {
         ...process.env,
-        // Two files compute at once: a thread that waits for work leaves its core to the others.
+        // Several files compute at once: a thread that waits for work leaves its core to the others.
         OMP_WAIT_POLICY: process.env.OMP_WAIT_POLICY ?? 'PASSIVE',
         ANNEAL_TEST_PROGRAM: resolve('bin/anneal.mjs'),
         ANNEAL_TEST_SPEED: join(folder, 'speed'),
