@@ -54,7 +54,8 @@ test('a folder of four files, or one file; words escaped, no address of others, 
     [{}, /a page needs one place/],
   ] as const)
     await assert.rejects(exportTablePage(kinds, { ...place, check: false }), message)
-  assert.doesNotMatch(readAssets('table').script, /spectrogram|libjpeg|tokenizer/, 'no runtime of other kinds')
+  assert.doesNotMatch(readAssets('table').script, /spectrogram|libjpeg|WordPiece/, 'no runtime of other kinds')
+  assert.match(readAssets('table with texts').script, /WordPiece/, 'that of a table with texts holds the tokenizer')
 })
 
 test('the command writes it, checked, with its sizes; options of pictures are refused', async t => {

@@ -18,7 +18,7 @@ export interface CheckParts {
 }
 
 /** How far the vector of a text may be from that of training, as a share of its length, by how the net's weights are stored. */
-const vectorTolerance = { float32: 1e-4, float16: 0.01, int8: 0.25 } as const
+const vectorTolerance = { float32: 1e-4, float16: 0.005, int8: 0.15 } as const
 
 /** Compares an exported file with the trained model row by row, in each runtime. Of a model that reads texts: the trained model gets the
  *  vectors that the file makes, and these are compared with those of training. */

@@ -45,8 +45,13 @@ export interface ExportedTable {
 
 /** Writes a trained model of a table as one ONNX file that takes raw rows, one input for each column, with a card before its
  *  graph. The file is compared with the trained model first, row by row in each runtime; if they differ, no file is written.
- *  run: a run folder (its best model), or the path of a saved model's card. */
-export async function exportTable(run: string, options: ExportTableOptions = {}): Promise<ExportedTable> {
+ *  run: a run folder (its best model), or the path of a saved model's card; refuse: throws for a model that its place can't take,
+ *  before the check. */
+export async function exportTable(
+  run: string,
+  options: ExportTableOptions = {},
+  refuse: (made: { card: TableFileCard; bytes: number }) => void = () => {},
+): Promise<ExportedTable> {
   const { check = true, data, rows: most = 1000, runtimes = runtimeNames, progress, signal } = options
   const { embedder, weights = 'float32' } = options
   const model = await openTableModel(run, { embedder, signal })
@@ -60,6 +65,7 @@ export async function exportTable(run: string, options: ExportTableOptions = {})
     return { card, file: graph.encode({ producer: 'anneal', version: version(), metadata: tableMetadata(card) }) }
   }
   const unchecked = encoded({})
+  refuse({ card: unchecked.card, bytes: unchecked.file.length })
   const checks = check ? await checkTable(model, unchecked, rows, { runtimes, signal, progress }) : undefined
   if (checks) refuseTable(checks, `${file} is not written`, weights)
   const probe = await probeOf(model, rows.made, {

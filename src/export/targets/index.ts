@@ -13,7 +13,7 @@ import type { Files, TargetModel } from './files.ts'
 import { folderOf, put, refuseForeignFolder, withdrawn } from './folder.ts'
 import { lambdaFiles } from './lambda.ts'
 import { transformersFiles } from './transformers.ts'
-import { workerFiles } from './worker.ts'
+import { refuseForWorker, workerFiles } from './worker.ts'
 
 /** Where a folder is for: a container, AWS Lambda, Cloudflare Workers, transformers.js. */
 export type Target = 'docker' | 'lambda' | 'worker' | 'transformers'
@@ -90,7 +90,7 @@ export const exportTableFolder = async (
   { to, out, ...options }: ExportTableOptions & { to: Target },
 ): Promise<ExportedFolder<TableFileCard>> =>
   folderAround(run, { to: server(to, 'a table'), out, format: 'anneal-table-model' }, file =>
-    exportTable(run, { ...options, out: file }),
+    exportTable(run, { ...options, out: file }, to === 'worker' ? refuseForWorker : undefined),
   )
 
 /** The same for a model of texts. */

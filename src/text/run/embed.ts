@@ -60,9 +60,7 @@ export async function embeddingNet({
   const width = body.pooledFeatures
   return {
     name: checkpoint.name,
-    digest: createHash('sha256')
-      .update(`${digestOf(from, checkpoint)} ${usualMost}`)
-      .digest('hex'),
+    digest: isDefault(from) ? usualDigest : withMost(digestOf(checkpoint)),
     width,
     parts: {
       config: checkpoint.config,
@@ -100,9 +98,14 @@ export async function embeddingNet({
   }
 }
 
-/** The digest of a checkpoint: of the default that of its files. */
-function digestOf(from: string, { config, tokenizer, weights }: Checkpoint): string {
-  if (isDefault(from)) return minilmSource.digest
+/** A digest of weights, and of how much of a text is read. */
+const withMost = (digest: string): string => createHash('sha256').update(`${digest} ${usualMost}`).digest('hex')
+
+/** The digest of the embedded default. */
+export const usualDigest = withMost(minilmSource.digest)
+
+/** The digest of a checkpoint from its content. */
+function digestOf({ config, tokenizer, weights }: Checkpoint): string {
   const hash = createHash('sha256').update(JSON.stringify([config, tokenizer]))
   for (const [name, { data }] of [...weights].sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(name).update(data)
   return hash.digest('hex')
