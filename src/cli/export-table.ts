@@ -47,7 +47,7 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
       exportTablePage(run!, { ...options, page, singleFile, ...how }),
     )
     const { card, note } = made
-    const checked = `weights ${card.texts?.weights ?? 'float32'}\n${table(card.checks ?? [], card)}${noteLine(note)}${uncheckedLine(check, 'model')}`
+    const checked = `weights ${card.texts?.weights ?? 'float32'}${quarter(card)}\n${table(card.checks ?? [], card)}${noteLine(note)}${uncheckedLine(check, 'model')}`
     const holds = 'no row of the run is in it; names, words and usual values of its columns are'
     return print(made, json, () => pageLines(made.files, { table: checked, holds, page, singleFile }))
   }
@@ -76,6 +76,10 @@ async function exported(run: string, to: Target | undefined, options: ExportTabl
 
 const shown = 12
 
+/** How the net for texts, most of the file, gets smaller. */
+const quarter = ({ texts }: Pick<TableFileCard, 'texts'>): string =>
+  texts?.weights === 'float32' ? ' (--weights int8: a quarter of the bytes)' : ''
+
 /** The inputs of the graph, by type. */
 function columns({ inputs, outputs, texts }: TableFileCard): string {
   const lines = (['float32', 'string', 'int64'] as const).flatMap(type => {
@@ -87,7 +91,9 @@ function columns({ inputs, outputs, texts }: TableFileCard): string {
     return [`in   ${type.padEnd(7)} ${list}`]
   })
   const made = [...Object.values(outputs), ...inputs.flatMap(({ tokens }) => tokens?.vectors ?? [])]
-  const net = texts ? [`net  ${texts.net} reads the texts; its weights are stored as ${texts.weights}`] : []
+  const net = texts
+    ? [`net  ${texts.net} reads the texts; its weights are stored as ${texts.weights}${quarter({ texts })}`]
+    : []
   return `${[...lines, `out  ${made.join(', ')}`, ...net].map(flat).join('\n')}\n`
 }
 

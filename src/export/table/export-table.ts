@@ -45,16 +45,19 @@ export interface ExportedTable {
 
 /** Writes a trained model of a table as one ONNX file that takes raw rows, one input for each column, with a card before its
  *  graph. The file is compared with the trained model first, row by row in each runtime; if they differ, no file is written.
- *  run: a run folder (its best model), or the path of a saved model's card; refuse: throws for a model that its place can't take,
- *  before the check. */
-export async function exportTable(
+ *  run: a run folder (its best model), or the path of a saved model's card. */
+export const exportTable = (run: string, options: ExportTableOptions = {}): Promise<ExportedTable> =>
+  exportTableTo(() => {}, run, options)
+
+/** The same for a place that does not take all models. refuse: throws for one that is too large for it, before the check. */
+export async function exportTableTo(
+  refuse: (made: { card: TableFileCard; bytes: number }) => void,
   run: string,
-  options: ExportTableOptions = {},
-  refuse: (made: { card: TableFileCard; bytes: number }) => void = () => {},
+  options: ExportTableOptions,
 ): Promise<ExportedTable> {
   const { check = true, data, rows: most = 1000, runtimes = runtimeNames, progress, signal } = options
   const { embedder, weights = 'float32' } = options
-  const model = await openTableModel(run, { embedder, signal })
+  const model = await openTableModel(run, { embedder, progress, signal })
   refuseWeights(weights, model)
   const file = fileToWrite(options.out, homeOf(model))
   const { graph, ...made } = tableGraph(model, { weights })
@@ -114,7 +117,7 @@ export async function checkTableFile(
   if (!card) throw new ModelError(`${file}: is no exported model of a table. Export one: npx anneal export RUN.`)
   const probes = await probed({ file, bytes, card }, runtimes, signal)
   if (run === undefined) return { card, checks: [], probes }
-  const model = await openTableModel(run, { embedder, signal })
+  const model = await openTableModel(run, { embedder, progress, signal })
   const { target } = model.card
   const { inputs } = tableGraph(model)
   if (

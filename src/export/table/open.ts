@@ -6,6 +6,7 @@ import type { Decision } from '../../tabular/run/metrics.ts'
 import { type OpenEmbedder, textsOf, withVectors } from '../../tabular/texts/embedder.ts'
 import type { Frame, TableModel } from '../../tabular/types.ts'
 import type { EmbeddingNet } from '../../text/run/embed.ts'
+import type { CommonExportOptions } from '../options.ts'
 import { textNetOf } from './text-net.ts'
 
 /** A trained model of a table; `members`: one, or those of an average of folds. */
@@ -19,10 +20,10 @@ export interface OpenTableModel {
   predict: LoadedTable['predict']
 }
 
-/** How a trained model is opened. embedder: opens the net of columns of texts, if it is another one than Anneal's own. */
-export interface OpenHow {
+/** How a trained model is opened. embedder: opens the net of columns of texts, if it is another one than Anneal's own; progress: of its
+ *  download. */
+export interface OpenHow extends Pick<CommonExportOptions, 'progress' | 'signal'> {
   embedder?: OpenEmbedder | undefined
-  signal?: AbortSignal | undefined
 }
 
 /** Reads a trained model: a run folder, or the path of its card. */

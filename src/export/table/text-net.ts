@@ -1,27 +1,27 @@
 import { ModelError } from '../../base/errors.ts'
 import { setting } from '../../base/options.ts'
 import type { Report } from '../../base/progress.ts'
-import type { OpenEmbedder, TextEmbedder } from '../../tabular/texts/embedder.ts'
+import type { TextEmbedder } from '../../tabular/texts/embedder.ts'
 import type { ColumnEncoding, Encoding } from '../../tabular/types.ts'
 import { minilm } from '../../text/net/minilm.ts'
 import { type EmbeddingNet, embeddingNet, usualDigest } from '../../text/run/embed.ts'
+import type { OpenHow } from './open.ts'
 
 /** The net of a model's columns of texts, with what the graph is written from. Default of `embedder`: the one that Anneal trains with.
  *  Returns undefined where the model takes no texts. Throws for a net that can't be written into a file, and for another one than
  *  the model was trained with. */
 export async function textNetOf(
   encodings: readonly Encoding[],
-  {
-    embedder,
-    report,
-    signal,
-  }: { embedder?: OpenEmbedder | undefined; report?: Report | undefined; signal?: AbortSignal | undefined } = {},
+  { embedder, progress = () => {}, signal }: OpenHow = {},
 ): Promise<EmbeddingNet | undefined> {
   const used = encodings.flatMap(({ columns }) => columns.filter(one => one.kind === 'text'))
   const [first] = used
   if (!first) return undefined
   // Another net than the usual one is not worth opening that one.
   if (!embedder && first.net.digest !== usualDigest) throw otherNet(first, minilm, usualDigest)
+  const report: Report = notice => {
+    if ('what' in notice) progress(notice.what, notice.done, notice.total ?? notice.done)
+  }
   const net = embedder ? await embedder() : await embeddingNet({ report, signal })
   const other = used.find(one => one.net.digest !== net.digest)
   if (other) throw otherNet(other, net.name, net.digest)
