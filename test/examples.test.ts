@@ -17,6 +17,7 @@ import { loadClassifier } from '../src/vision/inference/classifier.ts'
 import { jpeg } from './helpers/data.ts'
 import { allMarks, disc, marked } from './helpers/recipe.ts'
 import { savedNet } from './helpers/saved-net.ts'
+import { typescript } from './helpers/typescript.ts'
 
 /** The examples as a reader runs them, on real photos (three food groups of the demo's, 16 photos each, and 3 more of each
  *  to test on) and on pictures made for their labels. */
@@ -47,7 +48,7 @@ before(async () => {
 after(() => rmSync(work, { recursive: true, force: true }))
 
 function run(file: string, ...args: string[]): Promise<string> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join('examples', file), ...args])
+  const child = spawn(process.execPath, [...typescript, join('examples', file), ...args])
   const said = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name].setEncoding('utf8').on('data', (text: string) => {
@@ -286,7 +287,7 @@ describe("examples of a user's own parts", { concurrency: Math.min(2, availableP
 test('17-serve: a server that answers pictures, refuses the rest, and ends when asked to', async () => {
   mkdirSync(path('served'))
   const net = savedNet(path('served'))
-  const child = spawn(process.execPath, ['--import', 'tsx', join('examples', '17-serve.ts'), net, '0'])
+  const child = spawn(process.execPath, [...typescript, join('examples', '17-serve.ts'), net, '0'])
   const said = { stdout: '', stderr: '' }
   const ended = new Promise<number | null>(resolve => child.on('close', resolve))
   for (const name of ['stdout', 'stderr'] as const)

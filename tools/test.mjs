@@ -35,7 +35,8 @@ async function runTests() {
     '--test-reporter=tap',
     `--test-reporter-destination=${tap}`,
   ]
-  const limits = [`--test-concurrency=${Math.min(2, availableParallelism())}`, '--test-timeout=600000']
+  // Some tests wait for others: for a signal, a browser, a server. One file more than two keeps two cores busy.
+  const limits = [`--test-concurrency=${Math.min(3, availableParallelism() + 1)}`, '--test-timeout=600000']
   try {
     const code = await new Promise(done => {
       const args = [
@@ -50,7 +51,7 @@ async function runTests() {
       ]
       const env = {
         ...process.env,
-        // Two files compute at once: a thread that waits for work leaves its core to the others.
+        // Several files compute at once: a thread that waits for work leaves its core to the others.
         OMP_WAIT_POLICY: process.env.OMP_WAIT_POLICY ?? 'PASSIVE',
         ANNEAL_TEST_PROGRAM: resolve('bin/anneal.mjs'),
         ANNEAL_TEST_SPEED: join(folder, 'speed'),

@@ -16,6 +16,7 @@ import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { withLock } from '../../src/base/lock.ts'
 import { type Owner, standing, thisProcess } from '../../src/base/owner.ts'
+import { typescript } from '../helpers/typescript.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'anneal-lock-'))
 const others: ChildProcess[] = []
@@ -124,7 +125,7 @@ test('a holder that lives is waited for, however old its lock looks, and named w
     process.exit(0)`
   const script = join(root, 'holder.mts')
   writeFileSync(script, source)
-  const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [...typescript, script], { stdio: ['pipe', 'pipe', 'inherit'] })
   others.push(child)
   await once(child.stdout, 'data')
   utimesSync(`${path}.lock`, hoursAgo(5), hoursAgo(5))
@@ -171,7 +172,7 @@ test('no two hold it at once, in one process and in several', { timeout: 60_000 
   left('shared', owner({ pid: 2 ** 22 + 12345 })) // a stale lock that all processes find
   const codes = await Promise.all(
     Array.from({ length: 3 }, async () => {
-      const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['ignore', 'inherit', 'inherit'] })
+      const child = spawn(process.execPath, [...typescript, script], { stdio: ['ignore', 'inherit', 'inherit'] })
       others.push(child)
       return (await once(child, 'exit'))[0]
     }),

@@ -73,14 +73,6 @@ export async function startRanks(
   return Array.from({ length: size }, (_, rank) => startRank(args, { rank, size, port, env: env(rank) }))
 }
 
-/** Arguments of node for a TypeScript file of this folder. */
-export const script = (file: string, ...args: string[]): string[] => [
-  '--import',
-  'tsx',
-  join(root, 'test/helpers', file),
-  ...args,
-]
-
 /** Runs all ranks of a script to their end; throws with what they wrote if one fails. Returns their last lines as JSON. */
 export async function runRanks<T>(
   args: readonly string[],

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { typescript } from '../helpers/typescript.ts'
 
 /** Starts a process under a shell, as npx does. It counts its SIGTERMs for 5 s; its thread is busy for the first 2 of them, so
  *  that its timer is due before it sees a signal. */
@@ -17,7 +18,7 @@ function busyProcess() {
     const busy = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000)
     setTimeout(() => setImmediate(busy), 50) // in the part of Node's loop after which timers come, and then signals
     setTimeout(() => process.stdout.write(String(signals)), 5000)`
-  const words = [process.execPath, '--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script]
+  const words = [process.execPath, ...typescript, '--input-type=module', '-e', script]
   return spawn('sh', ['-c', `${words.map(word => `'${word.replaceAll("'", "'\\''")}'`).join(' ')}; true`], {
     env: { ...process.env, npm_lifecycle_event: 'npx', ANNEAL_LAUNCH: undefined },
     stdio: ['ignore', 'pipe', 'inherit'],

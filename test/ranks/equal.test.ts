@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import type { Case, Trained } from '../helpers/rank-train.ts'
-import { runRanks, script } from '../helpers/ranks.ts'
+import { runRanks } from '../helpers/ranks.ts'
 import { root } from '../helpers/sources.ts'
+import { helper } from '../helpers/typescript.ts'
 
 function inOneProcess(c: Case): Trained {
   const env = {
@@ -13,7 +14,7 @@ function inOneProcess(c: Case): Trained {
     ANNEAL_THREADS: '1',
     OMP_NUM_THREADS: '1',
   }
-  const { stdout, stderr, status } = spawnSync(process.execPath, script('rank-train.ts'), {
+  const { stdout, stderr, status } = spawnSync(process.execPath, helper('rank-train.ts'), {
     cwd: root,
     encoding: 'utf8',
     env,
@@ -30,7 +31,7 @@ const farthest = (a: readonly number[], b: readonly number[]) => {
 /** Compares all that a group of `size` gave with what one process gave. */
 async function compare(c: Case, size: number, within: number): Promise<void> {
   const one = inOneProcess(c)
-  const all = await runRanks<Trained>(script('rank-train.ts'), size, () => ({ CASE: JSON.stringify(c) }))
+  const all = await runRanks<Trained>(helper('rank-train.ts'), size, () => ({ CASE: JSON.stringify(c) }))
   assert.ok(one.losses.length >= 20, `${one.losses.length} steps`)
   assert.ok(farthest(one.losses.slice(0, 1), one.losses.slice(-1)) > 0.01, `nothing was learned: ${one.losses}`)
   for (const [rank, found] of all.entries()) {
@@ -68,7 +69,7 @@ test('gradients in bfloat16 give nearly the weights of one process', () =>
 
 test('BatchNorm with the statistics of each process, and dropout: the ranks stay equal to each other', async () => {
   const c: Case = { task: 'single', norm: true, dropout: true }
-  const all = await runRanks<Trained>(script('rank-train.ts'), 2, () => ({ CASE: JSON.stringify(c) }))
+  const all = await runRanks<Trained>(helper('rank-train.ts'), 2, () => ({ CASE: JSON.stringify(c) }))
   assert.deepEqual(all[0]!.weights, all[1]!.weights)
   assert.deepEqual(all[0]!.losses, all[1]!.losses)
 })

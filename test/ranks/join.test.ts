@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
-import { freePort, type RankProcess, runRanks, script, startRank, startRanks } from '../helpers/ranks.ts'
+import { freePort, type RankProcess, runRanks, startRank, startRanks } from '../helpers/ranks.ts'
+import { helper } from '../helpers/typescript.ts'
 
 interface Found {
   sum: number[]
@@ -22,7 +23,7 @@ interface Found {
 
 for (const size of [2, 3])
   test(`${size} processes sum, copy, tell and compare`, async () => {
-    const found = await runRanks<Found>(script('rank-sums.ts'), size)
+    const found = await runRanks<Found>(helper('rank-sums.ts'), size)
     const sum = (size * (size + 1)) / 2
     for (const f of found) {
       assert.deepEqual(f.sum, [sum, sum, sum, sum])
@@ -61,7 +62,7 @@ const joined = async (ranks: RankProcess[]) => {
 for (const sums of ['0', '1'])
   for (const victim of [0, 1, 2])
     test(`rank ${victim} of 3 is killed ${sums === '1' ? 'while they sum' : 'between sums'}: the others end and say so`, async () => {
-      const ranks = await startRanks(script('rank-sums.ts', '--hold', '60'), 3, () => ({
+      const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 3, () => ({
         SUMS: sums,
         ANNEAL_SILENCE_SECONDS: '6',
       }))
@@ -93,7 +94,7 @@ for (const [victim, sums, where] of [
   [1, '0', 'between sums'],
 ] as const)
   test(`rank ${victim} of 2 is stopped ${where}: the other one names it`, async () => {
-    const ranks = await startRanks(script('rank-sums.ts', '--hold', '60'), 2, () => ({
+    const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 2, () => ({
       SUMS: sums,
       ANNEAL_SILENCE_SECONDS: '4',
     }))
@@ -122,7 +123,7 @@ const failed = async (ranks: RankProcess[]) => {
 }
 
 test('ranks with other settings or threads are refused on all ranks, with the difference', async () => {
-  const ranks = await startRanks(script('rank-sums.ts'), 2, rank => ({
+  const ranks = await startRanks(helper('rank-sums.ts'), 2, rank => ({
     FACTS: JSON.stringify({ 'the setting epochs': 3 + rank }),
     ANNEAL_THREADS: String(1 + rank),
   }))
@@ -138,7 +139,7 @@ test('a port that is taken: one line', async () => {
   const server = createServer(socket => socket.destroy())
   await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
   try {
-    const rank = startRank(script('rank-sums.ts'), { rank: 0, size: 2, port })
+    const rank = startRank(helper('rank-sums.ts'), { rank: 0, size: 2, port })
     const [said] = await failed([rank])
     assert.match(said!, new RegExp(`port ${port} of 127.0.0.1 is taken by another program. Set MASTER_PORT`))
   } finally {
@@ -150,10 +151,10 @@ test('nobody at the address, an address that is not of this machine, ranks that 
   const port = await freePort()
   const soon = { ANNEAL_JOIN_SECONDS: '2' }
   const ranks = [
-    startRank(script('rank-sums.ts'), { rank: 1, size: 2, port, env: soon }),
-    startRank(script('rank-sums.ts'), { rank: 0, size: 2, port, env: { ...soon, MASTER_ADDR: '192.0.2.1' } }),
-    startRank(script('rank-sums.ts'), { rank: 0, size: 3, port: await freePort(), env: soon }),
-    startRank(script('rank-sums.ts'), {
+    startRank(helper('rank-sums.ts'), { rank: 1, size: 2, port, env: soon }),
+    startRank(helper('rank-sums.ts'), { rank: 0, size: 2, port, env: { ...soon, MASTER_ADDR: '192.0.2.1' } }),
+    startRank(helper('rank-sums.ts'), { rank: 0, size: 3, port: await freePort(), env: soon }),
+    startRank(helper('rank-sums.ts'), {
       rank: 1,
       size: 2,
       port,
@@ -170,7 +171,7 @@ test('nobody at the address, an address that is not of this machine, ranks that 
 test('rank 0 is stopped before all ranks have come: the others do not wait without end', async () => {
   const port = await freePort()
   const begin = (rank: number) =>
-    startRank(script('rank-sums.ts'), { rank, size: 3, port, env: { ANNEAL_JOIN_SECONDS: '8' } })
+    startRank(helper('rank-sums.ts'), { rank, size: 3, port, env: { ANNEAL_JOIN_SECONDS: '8' } })
   const [first, second] = [begin(0), begin(1)]
   try {
     await untilListening(port)
@@ -202,10 +203,10 @@ async function untilListening(port: number): Promise<void> {
 
 test('two processes with the same rank: the second is refused, and says so', async () => {
   const port = await freePort()
-  const first = startRank(script('rank-sums.ts'), { rank: 0, size: 2, port, env: { ANNEAL_JOIN_SECONDS: '30' } })
-  const one = startRank(script('rank-sums.ts', '--hold', '8'), { rank: 1, size: 2, port })
+  const first = startRank(helper('rank-sums.ts'), { rank: 0, size: 2, port, env: { ANNEAL_JOIN_SECONDS: '30' } })
+  const one = startRank(helper('rank-sums.ts', '--hold', '8'), { rank: 1, size: 2, port })
   await new Promise(resolve => setTimeout(resolve, 100))
-  const two = startRank(script('rank-sums.ts', '--hold', '8'), { rank: 1, size: 2, port })
+  const two = startRank(helper('rank-sums.ts', '--hold', '8'), { rank: 1, size: 2, port })
   try {
     const ended = await Promise.race([one.ended.then(() => one), two.ended.then(() => two)])
     assert.match(ended.err(), /rank 1 of 2 has come already to 127.0.0.1:\d+/)

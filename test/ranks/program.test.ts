@@ -6,8 +6,9 @@ import { after, before, test } from 'node:test'
 import { findAddon } from '../../src/setup/index.ts'
 import { ownCache } from '../helpers/cache.ts'
 import { program } from '../helpers/cli.ts'
-import { type RankProcess, script, startRanks } from '../helpers/ranks.ts'
+import { type RankProcess, startRanks } from '../helpers/ranks.ts'
 import { allMarks, marked } from '../helpers/recipe.ts'
+import { helper } from '../helpers/typescript.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-ranks-'))
 const path = (...parts: string[]) => join(folder, ...parts)
@@ -26,7 +27,7 @@ const none = { RANK: '', WORLD_SIZE: '', LOCAL_RANK: '', LOCAL_WORLD_SIZE: '' }
 const start = (args: readonly string[], size: number, more = {}) =>
   startRanks(args, size, () => ({ ...env, ...(size === 1 ? none : {}), ...more }))
 const steps = (args: readonly string[], size: number, more = {}) =>
-  start(script('rank-program.ts', path('data'), ...args), size, more)
+  start(helper('rank-program.ts', path('data'), ...args), size, more)
 const said = (ranks: readonly RankProcess[]) => ranks.map(r => `\n--- ${r.rank}\n${r.out()}${r.err()}`).join('')
 const codes = async (ranks: readonly RankProcess[]) => (await Promise.all(ranks.map(r => r.ended))).map(e => e.code)
 interface Found {

@@ -16,6 +16,7 @@ import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { AnnealError } from '../../src/base/errors.ts'
 import { listRuns, lockOwner, newRunFolder, openRun, type RunConfig, readRun, runPaths } from '../../src/runs/index.ts'
+import { typescript } from '../helpers/typescript.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'anneal-runs-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -40,7 +41,7 @@ async function holder(dir: string, mode: 'create' | 'append') {
   const source = `import { openRun } from ${index}; openRun(${JSON.stringify(dir)}, '${mode}'); console.log('held'); setInterval(() => {}, 1000)`
   const script = join(root, `holder-${Math.random().toString(36).slice(2)}.mts`)
   writeFileSync(script, source)
-  const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [...typescript, script], { stdio: ['ignore', 'pipe', 'inherit'] })
   await once(child.stdout, 'data')
   return child
 }
@@ -112,7 +113,7 @@ test('many processes that find the same stale lock: exactly one takes it', { tim
     })`,
   )
   const children = Array.from({ length: 4 }, () =>
-    spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    spawn(process.execPath, [...typescript, script], { stdio: ['pipe', 'pipe', 'inherit'] }),
   )
   const said = children.map(() => '')
   await Promise.all(

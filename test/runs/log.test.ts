@@ -9,6 +9,7 @@ import { parseEvent, phaseTitle } from '../../src/runs/events.ts'
 import type { EpochEvent, EventBody, RunEvent } from '../../src/runs/index.ts'
 import { openRun, readEvents, runPaths } from '../../src/runs/index.ts'
 import { metricsHeader, metricsRow, summariseMetrics } from '../../src/runs/metrics.ts'
+import { typescript } from '../helpers/typescript.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'anneal-runs-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -57,7 +58,7 @@ test('a run killed at any moment is read, and goes on from whole lines', { timeo
   )
   let before = 0
   for (let round = 0; round < 8; round++) {
-    const child = spawn(process.execPath, ['--import', 'tsx', script, dir, round === 0 ? 'create' : 'append'], {
+    const child = spawn(process.execPath, [...typescript, script, dir, round === 0 ? 'create' : 'append'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     await once(child.stdout, 'data')
@@ -224,7 +225,7 @@ test('a full disk does not stop training: events are kept and written once there
     run.close()
     process.exit(readEvents(run.paths.events).events.length === 220 && !run.problem ? 0 : 4)`,
   )
-  const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: 'inherit' })
+  const child = spawn(process.execPath, [...typescript, script], { stdio: 'inherit' })
   return once(child, 'exit').then(([code]) => assert.equal(code, 0))
 })
 

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { scope, tensor } from '../../src/torch/index.ts'
 import { startWorker, train } from '../helpers/torch-net.ts'
+import { typescript } from '../helpers/typescript.ts'
 
 const at = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
 
@@ -11,7 +12,7 @@ const at = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
 function child(code: string, { env = {}, flags = [] as string[] } = {}) {
   const head = `const { aten, fromArray, liveTensors, rand, scope, tensor, Tensor, zeros } = await import(${at('../../src/torch/index.ts')})
 const { startWorker, train } = await import(${at('../helpers/torch-net.ts')})\n`
-  const args = ['--import', 'tsx', ...flags, '--input-type=module', '-e', head + code]
+  const args = [...typescript, ...flags, '--input-type=module', '-e', head + code]
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: { ...process.env, ...env },

@@ -11,6 +11,7 @@ import { findAddon } from '../../src/setup/index.ts'
 import { kernelSets } from '../../src/torch/index.ts'
 import { native } from '../../src/torch/native.ts'
 import { apart, madeBy, read, type Task } from '../helpers/threads.ts'
+import { helper } from '../helpers/typescript.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-threads-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -23,7 +24,7 @@ const skip = sets.length === 0 && 'no own kernels here'
 async function program(args: string[], env: Record<string, string>, from = process.env): Promise<string> {
   const own = Object.entries(from).filter(([name]) => !/^(OMP|GOMP|KMP)_/.test(name))
   const options = { env: { ...Object.fromEntries(own), ...env }, maxBuffer: 1 << 28, timeout: 200_000 }
-  const script = ['--import', 'tsx', path('../helpers/threads.ts'), ...args]
+  const script = helper('threads.ts', ...args)
   const { stdout } = await promisify(execFile)(process.execPath, script, options)
   return stdout
 }

@@ -15,6 +15,7 @@ import { type Classifier, loadClassifier } from '../../src/vision/inference/clas
 import type { ImageInput } from '../../src/vision/inference/image-inputs.ts'
 import { jpeg, pixels, raw } from '../helpers/data.ts'
 import { savedNet } from '../helpers/saved-net.ts'
+import { typescript } from '../helpers/typescript.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-predict-'))
 const at = (name: string) => join(folder, name)
@@ -477,7 +478,7 @@ test('a program ends when it has no more to do, whether the classifier was close
       const { label } = await c.predict({ data: new Uint8Array(64 * 64), width: 64, height: 64 })
       console.log(typeof label)
       ${end}`
-    const args = ['--import', 'tsx', '--input-type=module', '-e', code]
+    const args = [...typescript, '--input-type=module', '-e', code]
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 120_000 })
     assert.deepEqual([status, signal, stdout], [0, null, 'string\n'], `${end}: ${stderr}`)
   }

@@ -15,9 +15,10 @@ function built(url) {
 
 export async function resolve(specifier, context, next) {
   const parent = context.parentURL
-  if (specifier.startsWith('.') && parent) {
+  const isPath = specifier.startsWith('.') && parent
+  if (isPath || specifier.startsWith(src)) {
     const { href } = new URL(specifier, parent)
-    const url = parent.startsWith(dist) ? href : built(href)
+    const url = isPath && parent.startsWith(dist) ? href : built(href)
     if (url) return { url, format: 'module', shortCircuit: true }
   }
   return next(specifier, context)
