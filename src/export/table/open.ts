@@ -3,11 +3,10 @@ import { loadTableModel } from '../../tabular/models/index.ts'
 import { cardStem, readCard, type TableCard } from '../../tabular/run/card.ts'
 import { type LoadedTable, loadTable } from '../../tabular/run/load.ts'
 import type { Decision } from '../../tabular/run/metrics.ts'
-import { type OpenEmbedder, textsOf, withVectors } from '../../tabular/texts/embedder.ts'
+import { textsOf, withVectors } from '../../tabular/texts/embedder.ts'
 import type { Frame, TableModel } from '../../tabular/types.ts'
 import type { EmbeddingNet } from '../../text/run/embed.ts'
-import type { CommonExportOptions } from '../options.ts'
-import { textNetOf } from './text-net.ts'
+import { type OpenHow, textNetOf } from './text-net.ts'
 
 /** A trained model of a table; `members`: one, or those of an average of folds. */
 export interface OpenTableModel {
@@ -18,12 +17,6 @@ export interface OpenTableModel {
   /** The net of its columns of texts. */
   textNet?: EmbeddingNet | undefined
   predict: LoadedTable['predict']
-}
-
-/** How a trained model is opened. embedder: opens the net of columns of texts, if it is another one than Anneal's own; progress: of its
- *  download. */
-export interface OpenHow extends Pick<CommonExportOptions, 'progress' | 'signal'> {
-  embedder?: OpenEmbedder | undefined
 }
 
 /** Reads a trained model: a run folder, or the path of its card. */

@@ -1,11 +1,17 @@
 import { ModelError } from '../../base/errors.ts'
 import { setting } from '../../base/options.ts'
 import type { Report } from '../../base/progress.ts'
-import type { TextEmbedder } from '../../tabular/texts/embedder.ts'
+import type { OpenEmbedder, TextEmbedder } from '../../tabular/texts/embedder.ts'
 import type { ColumnEncoding, Encoding } from '../../tabular/types.ts'
 import { minilm } from '../../text/net/minilm.ts'
 import { type EmbeddingNet, embeddingNet, usualDigest } from '../../text/run/embed.ts'
-import type { OpenHow } from './open.ts'
+import type { CommonExportOptions } from '../options.ts'
+
+/** How a trained model is opened. embedder: opens the net of columns of texts, if it is another one than Anneal's own; progress: of its
+ *  download. */
+export interface OpenHow extends Pick<CommonExportOptions, 'progress' | 'signal'> {
+  embedder?: OpenEmbedder | undefined
+}
 
 /** The net of a model's columns of texts, with what the graph is written from. Default of `embedder`: the one that Anneal trains with.
  *  Returns undefined where the model takes no texts. Throws for a net that can't be written into a file, and for another one than

@@ -1,10 +1,9 @@
-import type { Graph } from '../../onnx/index.ts'
+import type { Graph, TableCardTokens } from '../../onnx/index.ts'
 import { unpacked } from '../../tabular/texts/packed.ts'
 import type { ColumnEncoding } from '../../tabular/types.ts'
 import type { EmbeddingNet } from '../../text/run/embed.ts'
 import { addBert, type Lookup } from '../text/net.ts'
 import { addWindows } from '../text/windows.ts'
-import type { TableInput } from './columns.ts'
 
 /** What the names of the constants of the net for texts begin with. */
 export const netPrefix = 'texts/'
@@ -13,7 +12,7 @@ export const netPrefix = 'texts/'
  *  and each goes through it once, whatever number of models takes its vectors. Returns the vectors by column. */
 export function addTextVectors(
   graph: Graph,
-  inputs: readonly TableInput[],
+  inputs: readonly { column: string; tokens?: TableCardTokens }[],
   { parts: { config, weights, maxTokens } }: EmbeddingNet,
   lookup: Lookup,
 ): Map<string, string> {
