@@ -91,9 +91,11 @@ struct Reader {
     missed.clear();
     const size_t width = cells.size();
     for (size_t cell = 0; cell < width; cell++) {
+      if (at == end) return nullptr;
       const uint8_t *from = at, *to, *after;
       if (*at == quote) {
-        to = static_cast<const uint8_t*>(std::memchr(++from, quote, end - from));
+        from++;
+        to = static_cast<const uint8_t*>(std::memchr(from, quote, end - from));
         if (!to) return nullptr;
         after = to + 1;
       } else {
@@ -194,7 +196,7 @@ napi_value readRows(Door& d, Args& args) {
   reader.room = static_cast<size_t>(toNumber(d.env, args[5]));
   reader.most = static_cast<int32_t>(toNumber(d.env, args[6]));
   const uint8_t* kinds = elements(d.env, args[7], &width);
-  needs(place[1] >= 0 && reader.row <= reader.room, "a row for which there is room");
+  needs(width > 0 && place[1] >= 0 && reader.row <= reader.room, "a cell in each row, and room for the row");
   for (uint32_t i = 0; i < width; i++) needs(kinds[i] <= kDone, "kinds of columns");
   for (uint32_t i = 0; i < width; i++)
     reader.cells.push_back(cellsAt(d.env, args[8], kArrays * i, static_cast<Kind>(kinds[i]), reader.room));
