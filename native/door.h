@@ -88,17 +88,6 @@ bool isArray(napi_env env, napi_value value);
 // Whether an int64 holds `x` exactly, as far as JavaScript can say.
 inline bool isWhole(double x) { return x == std::floor(x) && std::abs(x) <= 9007199254740992.0; }
 std::vector<int64_t> toInts(napi_env env, napi_value value);
-// The elements of a typed array.
-template <napi_typedarray_type Type = napi_uint8_array, class T = uint8_t>
-T* elements(napi_env env, napi_value array, size_t* length) {
-  napi_typedarray_type type;
-  void* data;
-  napi_value buffer;
-  size_t offset;
-  check(env, napi_get_typedarray_info(env, array, &type, length, &data, &buffer, &offset));
-  if (type != Type) throw std::runtime_error("expected another typed array");
-  return static_cast<T*>(data);
-}
 
 // The handle of a Tensor or Generator object, or 0 where the value is none.
 double handleOf(Door& d, napi_value value);
@@ -127,7 +116,6 @@ void defineTensor(napi_env env, napi_value exports);
 void defineAutograd(napi_env env, napi_value exports);
 void defineState(napi_env env, napi_value exports);
 void definePictures(napi_env env, napi_value exports);
-void defineTables(napi_env env, napi_value exports);
 void defineRanks(napi_env env, napi_value exports);
 void freeOperators(Door& d);
 

@@ -267,7 +267,6 @@ NAPI_MODULE_INIT() {
     defineAutograd(env, exports);
     defineState(env, exports);
     definePictures(env, exports);
-    defineTables(env, exports);
     defineRanks(env, exports);
   } catch (const std::exception& e) {
     napi_throw_error(env, nullptr, e.what());

@@ -62,17 +62,6 @@ export interface Native {
     ...fit: [...NativeFit, to: number, end: BigInt64Array, threads: number]
   ): Promise<([...Size, offset: number] | null)[]>
   hashFiles(paths: (string | Uint8Array)[], stamps: string[], threads: number): Promise<(string | null)[]>
-  readRows(
-    bytes: Uint8Array,
-    place: Float64Array,
-    end: number,
-    delimiter: number,
-    quote: number,
-    room: number,
-    mostWords: number,
-    kinds: Uint8Array,
-    arrays: (ArrayBufferView | undefined)[],
-  ): void
   openStore(
     host: string,
     port: number,

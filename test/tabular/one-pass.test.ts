@@ -12,8 +12,8 @@ import { frameOf, type Read } from '../../src/tabular/read/frame-of.ts'
 import type { PassFile, PassResult } from '../../src/tabular/read/pass-columns.ts'
 import { readTable } from '../../src/tabular/read/read-table.ts'
 import { readRelation } from '../../src/tabular/read/relation.ts'
+import { rowReader } from '../../src/tabular/read/row-reader.ts'
 import type { Frame } from '../../src/tabular/types.ts'
-import { rowReader } from '../../src/torch/native-rows.ts'
 import { put, tempFolder } from '../helpers/data.ts'
 
 const missing = missingRule(undefined)

@@ -2,9 +2,9 @@ import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:
 import { createGunzip } from 'node:zlib'
 import type { Report } from '../../base/progress.ts'
 import type { MissingRule } from '../../cells/missing.ts'
-import { type RowReader, rowReader } from '../../torch/native-rows.ts'
 import { isPacked } from './csv-text.ts'
 import { carriageReturn, lineFeed, Pass, type PassFile, type PassResult } from './pass-columns.ts'
+import { type RowReader, rowReader } from './row-reader.ts'
 
 export interface PassOptions {
   missing: MissingRule

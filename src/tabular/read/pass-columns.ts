@@ -1,8 +1,8 @@
 import type { MissingRule } from '../../cells/missing.ts'
 import type { Choice } from '../../data/types.ts'
-import type { RowReader } from '../../torch/native-rows.ts'
 import { dateIn, numberIn } from './cells-of-bytes.ts'
 import { mostWords, type RawColumn, tooManyWords } from './raw.ts'
+import type { RowReader } from './row-reader.ts'
 import { WordsOfBytes } from './words-of-bytes.ts'
 
 /** A text file of the pass, and the column of each of its cells; -1 for cells that are not read. */

@@ -14,7 +14,7 @@ export class WordsOfBytes {
     return this.#size[0]!
   }
 
-  /** What `readRows` of `torch/rows.ts` fills: it adds words where these arrays have room. */
+  /** What the reader of `row-reader.ts` fills: it adds words where these arrays have room. */
   get arrays(): readonly [Uint8Array, Uint32Array, Int32Array, Int32Array, Int32Array] {
     return [this.#pool, this.#starts, this.#hashes, this.#slots, this.#size]
   }

@@ -1,5 +1,4 @@
-import { findAddon } from '../setup/index.ts'
-import { isLoaded, type Native, native } from './native.ts'
+import { smallAddon } from '../../setup/index.ts'
 
 /** Where a reader of rows stands, and what it fills. */
 export interface RowsInto {
@@ -16,7 +15,7 @@ export interface RowsInto {
   quote: number
   /** Different words that a column may have. */
   mostWords: number
-  /** What the column of each cell of a row is so far, as `tabular/read/pass-columns.ts` numbers it. */
+  /** What the column of each cell of a row is so far, as `pass-columns.ts` numbers it. */
   kinds: Uint8Array
   /** Seven for each cell: the column (float64; int32 for words), the five of `WordsOfBytes`, and an int32 count for each of its
    *  words where they mean a missing value. */
@@ -27,16 +26,11 @@ export interface RowsInto {
  *  not take: one with a new kind of cell, a doubled quote, a word for which there is no room, or without an end. */
 export type RowReader = (into: RowsInto) => readonly [at: number, row: number]
 
-/** The reader of rows in the addon; undefined where there is no addon, or one without it. Loads the addon. */
+/** The reader of rows in the addon without libtorch; undefined where there is none. */
 export function rowReader(): RowReader | undefined {
-  let readRows: Native['readRows'] | undefined
-  try {
-    readRows = isLoaded() || findAddon() ? native.readRows : undefined
-  } catch {
-    return undefined // whoever needs libtorch says why it can't be loaded
-  }
-  if (!readRows) return undefined
-  const read = readRows
+  const addon = smallAddon()
+  if (!addon?.readRows) return undefined
+  const read = addon.readRows
   return ({ bytes, end, at, row, room, delimiter, quote, mostWords, kinds, arrays }) => {
     const place = Float64Array.of(at, row)
     read(bytes, place, end, delimiter, quote, room, mostWords, kinds, arrays)
