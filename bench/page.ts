@@ -63,7 +63,7 @@ try {
   const single = writeSingleFile(join(work, 'page.html'), model, card, assets, [])
   const parts = sizes(files)
   const besides = parts.filter(({ file }) => file !== 'model.onnx')
-  const kinds = (['picture', 'sound', 'text', 'table'] as const).map(kind => {
+  const kinds = (['picture', 'sound', 'text', 'table', 'table with texts'] as const).map(kind => {
     const { script, wasm } = readAssets(kind)
     const own = { bytes: Buffer.byteLength(script), gzip: gzipSync(script).length }
     return [kind, { script: own, withWasm: own.gzip + gzipSync(wasm).length }] as const

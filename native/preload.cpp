@@ -1,11 +1,13 @@
 // Loads a library on a thread of its own, so that whoever needs it later finds it loaded: libtorch registers its operators
-// for a tenth of a second. An addon without libtorch, built beside the other.
+// for a tenth of a second. An addon without libtorch, built beside the other; it also reads rows of text files.
 #include <dlfcn.h>
 #include <node_api.h>
 
 #include <mutex>
 #include <string>
 #include <thread>
+
+#include "tables/rows.h"
 
 namespace {
 
@@ -42,5 +44,7 @@ NAPI_MODULE_INIT() {
     napi_set_named_property(env, exports, "load", function);
   if (napi_create_function(env, "wait", NAPI_AUTO_LENGTH, wait, nullptr, &function) == napi_ok)
     napi_set_named_property(env, exports, "wait", function);
+  if (napi_create_function(env, "readRows", NAPI_AUTO_LENGTH, anneal::readRows, nullptr, &function) == napi_ok)
+    napi_set_named_property(env, exports, "readRows", function);
   return exports;
 }

@@ -1,9 +1,9 @@
-/** Runs Anneal's kernels under AddressSanitizer and UndefinedBehaviorSanitizer:
+/** Runs Anneal's kernels, and its reader of rows, under AddressSanitizer and UndefinedBehaviorSanitizer:
  *  node --import tsx tools/sanitize.ts [--sets avx2,avx512bf16] [--keep FOLDER]     (in CI: two sets, two cores, about 3 minutes)
  *  node --import tsx tools/sanitize.ts --addon [--tests torch/threads,vision/view-kernel]   (the whole addon; 10 minutes or more)
  *
- *  The first command builds test/native/kernels.cpp with only the kernels, without libtorch and Node, and runs it with
- *  several settings of OpenMP. The second builds the addon outside the cache and runs tests with it. The exit code is 1
+ *  The first command builds test/native/rows.cpp, and test/native/kernels.cpp with only the kernels, without libtorch and Node,
+ *  and runs them, the kernels with several settings of OpenMP. The second builds the addon outside the cache and runs tests with it. The exit code is 1
  *  if something is found. It does not look for leaks, because each thread keeps its memory. */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -51,10 +51,19 @@ const flags: Record<string, string[]> = {
   amx: [...avx512, '-mfma', '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
 }
 
+const sanitized = [`-fsanitize=${sanitizers}`, '-fno-sanitize-recover=all']
+
+async function rows(folder: string): Promise<number> {
+  const path = join(folder, 'rows')
+  console.log('rows of text files')
+  const flags = ['-std=c++17', '-O1', '-fno-omit-frame-pointer', ...sanitized]
+  const failed = await run(compiler, [...flags, 'test/native/rows.cpp', '-o', path])
+  return failed || (await run(path, [], options))
+}
+
 /** Compiles two files at a time and links them. Returns the path of the program. */
 async function program(folder: string, sets: string[]): Promise<string> {
   const common = ['-std=c++17', '-O1', '-w', '-fopenmp', '-fno-omit-frame-pointer']
-  const sanitized = [`-fsanitize=${sanitizers}`, '-fno-sanitize-recover=all']
   const files = [
     ...Object.entries(flags).map(([set, own]) => ({
       file: `native/kernels/${set}.cpp`,
@@ -123,7 +132,7 @@ async function addon(folder: string): Promise<number> {
 const folder = values.keep ?? mkdtempSync(join(tmpdir(), 'anneal-sanitize-'))
 mkdirSync(folder, { recursive: true })
 try {
-  process.exitCode = await (values.addon ? addon(folder) : kernels(folder))
+  process.exitCode = await (values.addon ? addon(folder) : (await rows(folder)) | (await kernels(folder)))
 } finally {
   if (!values.keep) rmSync(folder, { recursive: true })
 }

@@ -168,13 +168,14 @@ async function compile() {
       })
       // The scripts of the pages that `anneal export --page` writes, which get onnxruntime-web from their caller, and of those
       // pages of `anneal serve` that have the same forms.
-      // Those of texts and of tables have the runtime of their kind alone.
+      // Those of texts and of tables have the runtime of their kind alone; those of tables with columns of texts the tokenizer, too.
       const licences = {}
       for (const [entry, name, ...others] of [
         ['main.ts', 'client.js', '@huggingface/tokenizers'],
         ['sound.ts', 'client-sound.js', '@huggingface/tokenizers'],
         ['text.ts', 'client-text.js'],
-        ['rows.ts', 'client-table.js'],
+        ['rows.ts', 'client-table.js', '@huggingface/tokenizers'],
+        ['rows.ts', 'client-table-texts.js'],
         ['served-text.ts', 'served-text.js'],
         ['served-rows.ts', 'served-table.js'],
       ]) {

@@ -1,4 +1,3 @@
-import { OptionError } from '../base/errors.ts'
 import type { ExportedTable, ExportTableOptions } from '../export/table/export-table.ts'
 import type { Target } from '../export/targets/index.ts'
 import type { TableCheck, TableFileCard } from '../onnx/index.ts'
@@ -14,6 +13,7 @@ import {
   print,
   probeLines,
   runtimeColumn,
+  share,
   small,
   uncheckedLine,
 } from './export-result.ts'
@@ -25,12 +25,9 @@ const ofPictures = ['net', 'quantize', 'examples'] as const
 /** `anneal export` of a model of a table: writes it as one ONNX file and checks it, or checks such a file. */
 export async function exportTableCommand(run: string | undefined, flags: ExportFlags): Promise<void> {
   const { out, to, check, data, runtimes, weights, json = false } = flags
-  const why = ': the file holds the whole model, in float32. anneal serve, @anneal/run and any onnxruntime run it'
+  const why =
+    ': the file holds the whole model. anneal serve, @anneal/run and any onnxruntime run it; --weights int8 makes it smaller where it reads texts'
   refuseOptions(flags, ofPictures, { what: 'a table', why })
-  if (weights !== undefined && weights !== 'float32')
-    throw new OptionError(
-      `--weights ${weights}: makes files of nets smaller that have millions of weights. A model of a table is small, and its trees need their thresholds exactly: a row on the other side of one gets another answer. Leave it out.`,
-    )
   refuseBesideFolder(flags)
   if (run !== undefined) await setUpOnce()
   const pages = pageAsked(run, flags)
@@ -42,7 +39,7 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
     const what = 'the answers to the rows of the card differ'
     return print(found, json, () => probeLines(found.probes, what) + table(found.checks, found.card))
   }
-  const options = { data, runtimes, check: check !== false }
+  const options = { data, runtimes, weights, check: check !== false }
   const { page, singleFile } = flags
   if (pages) {
     const { exportTablePage } = await import('../export/table/page.ts')
@@ -50,7 +47,7 @@ export async function exportTableCommand(run: string | undefined, flags: ExportF
       exportTablePage(run!, { ...options, page, singleFile, ...how }),
     )
     const { card, note } = made
-    const checked = `weights float32\n${table(card.checks ?? [], card)}${noteLine(note)}${uncheckedLine(check, 'model')}`
+    const checked = `weights ${card.texts?.weights ?? 'float32'}${quarter(card)}\n${table(card.checks ?? [], card)}${noteLine(note)}${uncheckedLine(check, 'model')}`
     const holds = 'no row of the run is in it; names, words and usual values of its columns are'
     return print(made, json, () => pageLines(made.files, { table: checked, holds, page, singleFile }))
   }
@@ -79,16 +76,25 @@ async function exported(run: string, to: Target | undefined, options: ExportTabl
 
 const shown = 12
 
+/** How the net for texts, most of the file, gets smaller. */
+const quarter = ({ texts }: Pick<TableFileCard, 'texts'>): string =>
+  texts?.weights === 'float32' ? ' (--weights int8: a quarter of the bytes)' : ''
+
 /** The inputs of the graph, by type. */
-function columns({ inputs, outputs }: TableFileCard): string {
+function columns({ inputs, outputs, texts }: TableFileCard): string {
   const lines = (['float32', 'string', 'int64'] as const).flatMap(type => {
-    const names = inputs.filter(input => input.type === type).map(({ name }) => name)
+    const own = inputs.filter(input => input.type === type)
+    const names = own.flatMap(({ name, tokens }) => (tokens ? [tokens.ids, tokens.mask] : [name]))
     if (names.length === 0) return []
     const list =
       names.length > shown ? `${names.slice(0, shown).join(', ')}, and ${names.length - shown} more` : names.join(', ')
     return [`in   ${type.padEnd(7)} ${list}`]
   })
-  return `${[...lines, `out  ${Object.values(outputs).join(', ')}`].map(flat).join('\n')}\n`
+  const made = [...Object.values(outputs), ...inputs.flatMap(({ tokens }) => tokens?.vectors ?? [])]
+  const net = texts
+    ? [`net  ${texts.net} reads the texts; its weights are stored as ${texts.weights}${quarter({ texts })}`]
+    : []
+  return `${[...lines, `out  ${made.join(', ')}`, ...net].map(flat).join('\n')}\n`
 }
 
 /** The checks as a table: one line for each runtime. */
@@ -101,5 +107,21 @@ function table(checks: readonly TableCheck[], { task }: TableFileCard): string {
     ['largest difference', check => small(check.difference)],
     ['ms per row', check => check.milliseconds.toFixed(2)],
   ])
-  return `${first.valid} validation rows and ${first.made} made rows, from raw row to answer, against the trained model (accepted: ${first.tolerance}):\n${lines}`
+  const title = `${first.valid} validation rows and ${first.made} made rows, from ${first.texts ? 'the vectors of texts' : 'raw row'} to answer, against the trained model (accepted: ${first.tolerance}):\n`
+  return `${title}${lines}${wholeWay(checks, task)}`
+}
+
+/** The second half of a check, of a model that reads texts: from text to vector, and the whole way. */
+function wholeWay(checks: readonly TableCheck[], task: TableFileCard['task']): string {
+  const known = checks.flatMap(({ runtime, tolerance, texts }) => (texts ? [{ runtime, tolerance, ...texts }] : []))
+  const [first] = known
+  if (!first) return ''
+  const lines = checkLines(known, [
+    runtimeColumn,
+    ['vectors', check => small(check.vectors)],
+    labelColumn(task),
+    ['largest difference', check => small(check.difference)],
+    [`rows above ${first.tolerance}`, check => share(check.others)],
+  ])
+  return `from text to vector (accepted: ${first.accepted} of its length), and from text to answer:\n${lines}`
 }

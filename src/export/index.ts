@@ -3,6 +3,7 @@
  *  @module anneal/export */
 export type * from '../onnx/card-types.ts'
 export type { PagePlace } from '../page/write.ts'
+export type { OpenEmbedder, TextEmbedder } from '../tabular/texts/embedder.ts'
 export type { ProbeDifference } from './check-file.ts'
 export { checkFile, type Exported, type ExportOptions, exportModel, type FileCheck } from './export-model.ts'
 export type { CommonExportOptions, NetExportOptions } from './options.ts'

@@ -9,15 +9,15 @@ const least = 1024
 
 /** Stores the large float32 constants of a graph in fewer bytes, with nodes that turn them back: `float16` as they are,
  *  `int8` the weights of convolutions and matrix products, each output channel with a scale of its own, and the others,
- *  those of heads among them, as float16. A runtime folds these nodes once, when it loads the file. Constants beyond float16's range stay. Returns the
- *  number of constants that were changed. */
-export function storeWeights(graph: Graph, as: StoredWeights): number {
+ *  those of heads among them, as float16. A runtime folds these nodes once, when it loads the file. Constants beyond float16's range stay. only: the
+ *  constants that this is about, by name. Returns the number of constants that were changed. */
+export function storeWeights(graph: Graph, as: StoredWeights, only: (name: string) => boolean = () => true): number {
   const channels = as === 'int8' ? channelAxes(graph.nodes) : new Map<string, number>()
   let changed = 0
   for (const [name, constant] of [...graph.constants]) {
     const { type, shape, data } = constant
     const size = shape.reduce((a, b) => a * b, 1)
-    if (type !== 'float' || size <= least || !(data instanceof Uint8Array)) continue
+    if (!only(name) || type !== 'float' || size <= least || !(data instanceof Uint8Array)) continue
     const values = new Float32Array(data.slice().buffer)
     const axis = channels.get(name)
     const done =

@@ -11,11 +11,12 @@ import {
   writeSingleFile,
 } from '../page/write.ts'
 
-/** Writes a page with its model. exported: writes the model into a file, and gives its card. Returns the files with their sizes
+/** Writes a page with its model. assets: what it is made of, where that depends on the model by its card; exported: writes the model
+ *  into a file, and gives its card. Returns the files with their sizes
  *  in bytes. */
 export async function writePageWith<C extends PageCard>(
   { page, singleFile }: PagePlace,
-  assets: Assets,
+  assets: Assets | ((card: C) => Assets),
   examples: readonly AnyExample[],
   exported: (out: string) => Promise<{ card: C }>,
 ): Promise<{ files: Written; card: C }> {
@@ -24,9 +25,10 @@ export async function writePageWith<C extends PageCard>(
     const out = join(work ?? page!, 'model.onnx')
     const { card } = await exported(out)
     const model = readFileSync(out)
+    const parts = typeof assets === 'function' ? assets(card) : assets
     const files = singleFile
-      ? writeSingleFile(singleFile, model, card, assets, examples)
-      : writePage(page!, model, card, assets, examples)
+      ? writeSingleFile(singleFile, model, card, parts, examples)
+      : writePage(page!, model, card, parts, examples)
     return { files, card }
   } finally {
     if (work) rmSync(work, { recursive: true, force: true })

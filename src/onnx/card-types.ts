@@ -12,5 +12,13 @@ export type {
   NetCheck,
 } from './card.ts'
 export type { SoundCardInput, SoundCheck, SoundFileCard } from './sound-card.ts'
-export type { TableCardInput, TableCardReading, TableCell, TableCheck, TableFileCard } from './table-card.ts'
+export type {
+  TableCardInput,
+  TableCardReading,
+  TableCardTexts,
+  TableCardTokens,
+  TableCell,
+  TableCheck,
+  TableFileCard,
+} from './table-card.ts'
 export type { TextCardInput, TextCheck, TextFileCard } from './text-card.ts'

@@ -23,6 +23,7 @@ const scripts = {
   sound: 'client-sound.js',
   text: 'client-text.js',
   table: 'client-table.js',
+  'table with texts': 'client-table-texts.js',
 } as const
 
 /** Reads the parts that all pages of a kind of model share. Throws where onnxruntime-web is not installed. */

@@ -78,6 +78,7 @@ function field(input: TableCardInput, i: number): Html {
       return hasTime(input)
         ? html`<input ${shared} type="datetime-local" step="1">`
         : html`<input ${shared} type="date">`
+    if (kind === 'text') return html`<textarea ${shared} rows="3" placeholder="${shown(usual)}"></textarea>`
     if (vocabulary.length > 0 && vocabulary.length <= mostChoices)
       return html`<select ${shared}><option value="">(missing)</option>${vocabulary.map(word => html`<option>${word}</option>`)}</select>`
     const proposals = vocabulary.slice(0, mostProposals).map(word => html`<option>${word}</option>`)

@@ -1,5 +1,5 @@
 import { plural } from '../base/format.ts'
-import type { TableFileCard } from '../onnx/index.ts'
+import type { TableCardTexts, TableFileCard } from '../onnx/index.ts'
 import { type Html, html } from '../report/page/html.ts'
 import { aboutModel, checkedRow, lastRows, metricRows, type Parts, pageShell } from './document.ts'
 import { formBody, loading, rowForm } from './form.ts'
@@ -22,7 +22,7 @@ ${aboutModel(facts(card), 'row')}
 
 /** The model's card, for a person. */
 function facts(card: TableFileCard): [string, string][] {
-  const { task, classes, metrics, checks, model, members = 1, inputs, digests, created, anneal } = card
+  const { task, classes, metrics, checks, model, members = 1, inputs, texts, licences, digests, created, anneal } = card
   const check = checks?.find(({ runtime }) => runtime.startsWith('onnxruntime-web'))
   const rows = check && plural(check.valid + check.made, 'row')
   return [
@@ -31,7 +31,12 @@ function facts(card: TableFileCard): [string, string][] {
     [task === 'regression' ? 'Numbers' : 'Classes', classes.join(', ')],
     ['Model', `${model}${members > 1 ? `, the mean of ${members}` : ''}; its weights are stored as float32`],
     ['Columns', inputs.map(({ name, kind }) => `${name} (${kind})`).join(', ')],
+    ...(texts ? ([['Net for texts', netOf(texts, licences)]] as [string, string][]) : []),
     ...checkedRow(check && { ...check, samples: rows! }, task, 'model'),
     ...lastRows({ created, anneal, digests: { weights: Object.values(digests) } }, 'row'),
   ]
 }
+
+/** The net that reads columns of texts, with its licence. */
+const netOf = ({ net, weights, maxTokens, window }: TableCardTexts, licences: readonly string[]): string =>
+  `${licences.find(licence => licence.startsWith(`${net}: `)) ?? net}; its weights are stored as ${weights}; it reads up to ${maxTokens.toLocaleString('en-US')} tokens of a text, in windows of ${window.toLocaleString('en-US')}`

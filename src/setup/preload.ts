@@ -39,8 +39,36 @@ export function loadBefore({ path, cuda }: FoundAddon): void {
   loader.wait()
 }
 
-/** The addon `preload.node`, which loads a library on a thread. */
-function loaderBeside(addon: string): { load(library: string): void; wait(): void } | undefined {
+/** The addon `preload.node`, which needs no libtorch. */
+export interface SmallAddon {
+  /** Loads a library on a thread. */
+  load(library: string): void
+  wait(): void
+  /** Rows of text files into columns (`native/tables/rows.h`). An older addon has none. */
+  readRows?(
+    bytes: Uint8Array,
+    place: Float64Array,
+    end: number,
+    delimiter: number,
+    quote: number,
+    room: number,
+    mostWords: number,
+    kinds: Uint8Array,
+    arrays: (ArrayBufferView | undefined)[],
+  ): void
+}
+
+function loaderBeside(addon: string): SmallAddon | undefined {
   const file = join(dirname(addon), 'preload.node')
   return existsSync(file) ? createRequire(import.meta.url)(file) : undefined
+}
+
+/** The small addon beside the one that is in use; undefined where set-up has not run, or it can't be loaded. */
+export function smallAddon(): SmallAddon | undefined {
+  try {
+    const found = findAddon()
+    return found && loaderBeside(found.path)
+  } catch {
+    return undefined
+  }
 }

@@ -1,4 +1,5 @@
 import { ModelError } from '../base/errors.ts'
+import { gatherCodes } from './gather.ts'
 import type { Encoded, RowNumbers } from './types.ts'
 
 /** What all encoded rows of an encoding share. */
@@ -50,7 +51,7 @@ export class LaterEncoded implements Encoded {
     return this.#all().categories
   }
   part(rows: ArrayLike<number>): Encoded {
-    return this.#open.of(Int32Array.from(rows, row => this.#rows[row]!))
+    return this.#open.of(gatherCodes(this.#rows, rows))
   }
   *blocks(size: number): Generator<Encoded> {
     const [a, b, encoder] = [this.numberNames.length, this.categoryNames.length, this.#open]

@@ -5,3 +5,10 @@ export function gather(values: ArrayLike<number>, rows: ArrayLike<number>, width
   for (let i = 0; i < rows.length; i++) own[i] = values[rows[i]! * width]!
   return own
 }
+
+/** The codes of some rows. */
+export function gatherCodes(codes: ArrayLike<number>, rows: ArrayLike<number>): Int32Array {
+  const own = new Int32Array(rows.length)
+  for (let i = 0; i < rows.length; i++) own[i] = codes[rows[i]!]!
+  return own
+}

@@ -20,6 +20,7 @@ import { type At, bundled, endServers, linkPackages, started } from '../helpers/
 import { madeTexts } from '../helpers/texts.ts'
 import { makers, wav } from '../sound/sound.make.ts'
 import { savedSound } from './sounds.make.ts'
+import { embedder, otherRows, prepareReviews, reviewRows } from './table-texts.make.ts'
 import { prepare, rawRows, savedModel } from './tables.make.ts'
 import { savedText } from './texts.make.ts'
 
@@ -53,6 +54,8 @@ interface Case {
   curl: RegExp
   /** What the worker refuses. */
   refused: [what: string, request: Request, status: number, says: RegExp][]
+  /** The one folder that is tried; the others have nothing of their own for it. */
+  only?: Target
   /** Several samples in one request, where a worker takes them. */
   list?: (requests: readonly Request[]) => Request
 }
@@ -139,6 +142,17 @@ const cases: Case[] = [
   textCase('texts with several labels', { card: { task: 'multi', thresholds: [0.2, 0.5, 0.7] } }),
   tableCase('a table, two classes, trees and a net', 'cheap', 'both'),
   tableCase('a table, numbers', 'worth', 'trees'),
+  {
+    what: 'a table with columns of texts',
+    only: 'worker',
+    saved: async () => savedModel(await prepareReviews(reviewRows(120), 'verdict'), 'realmlp'),
+    folder: (stem, how) => exportTableFolder(stem, { ...how, embedder }),
+    requests: otherRows.slice(-8).map(json),
+    trained: async stem => (await rowPredictor(stem, { embedder }))(otherRows.slice(-8)),
+    curl: /-d '\{"review":"This is an example sentence\."[^']*\}' /,
+    list: requests => json({ rows: requests.map(({ body }) => JSON.parse(body as string)) }),
+    refused: [['a list for a text', json({ ...otherRows[0], review: [1] }), 422, /"review": a list is not a text/]],
+  },
   {
     what: 'sounds',
     saved: () => savedSound(),
@@ -232,8 +246,47 @@ test('a folder of a model of another kind is refused, since its handler would be
   await assert.rejects(exportTextFolder(savedText(), { ...how, to: 'transformers' }), /this is a model of texts\. Take/)
 })
 
+function worker(own: Case): void {
+  test('worker: the fetch handler answers as the trained model does', async () => {
+    const { at, about, ...model } = await written(own, 'worker')
+    assert.deepEqual(Object.keys(about.dependencies), ['@anneal/run', 'onnxruntime-web'])
+    const fetched = await bundled(at)
+    assert.deepEqual(await (await fetched('/v2/health/ready')).json(), { ready: true })
+    const ask = async ({ type, body }: Request, query = '') => {
+      const response = await fetched(`/predict${query}`, { method: 'POST', body, headers: { 'content-type': type } })
+      return { status: response.status, answer: (await response.json()) as Answer }
+    }
+    await compare(own, model, ask)
+    for (const [what, request, status, says] of own.refused) {
+      const { status: got, answer } = await ask(request)
+      assert.equal(got, status, `${what}: ${JSON.stringify(answer).slice(0, 200)}`)
+      assert.match(answer.error!, says, what)
+    }
+    if (own.list) {
+      const { answer } = await ask(own.list(own.requests), '?top=9')
+      const { predictions } = answer as { predictions: Answer[] }
+      assert.equal(predictions.length, own.requests.length, 'an answer for each')
+      await compare(own, model, async request => ({
+        status: 200,
+        answer: predictions[own.requests.indexOf(request)]!,
+      }))
+    }
+    const { probes, tolerance } = JSON.parse(readFileSync(at('probe.json'), 'utf8'))
+    for (const [i, { file, type, body, outputs }] of probes.entries()) {
+      const sent = file ? { type, body: readFileSync(at(file)) as Uint8Array<ArrayBuffer> } : json(body)
+      const { answer } = await ask(sent, '?top=9')
+      for (const [name, expected] of Object.entries<number>(outputs)) {
+        const got = (answer.probabilities ?? answer.values!)[name]!
+        const off = Math.abs(got - expected) / Math.max(1, Math.abs(expected))
+        assert.ok(off <= tolerance, `request ${i + 1}, ${name}: got ${got}, expected ${expected}`)
+      }
+    }
+  })
+}
+
 for (const own of cases)
   describe(own.what, () => {
+    if (own.only) return worker(own)
     test('docker: the server answers as the trained model does, and its own test passes and can fail', async () => {
       const { at, about, probes, ...model } = await written(own, 'docker')
       const sound = own.what === 'sounds' ? ['audio-decode'] : []
@@ -292,39 +345,5 @@ for (const own of cases)
       assert.match(tested().stdout, /request 1, .*the exported model gave/, 'its test can fail')
     })
 
-    test('worker: the fetch handler answers as the trained model does', async () => {
-      const { at, about, ...model } = await written(own, 'worker')
-      assert.deepEqual(Object.keys(about.dependencies), ['@anneal/run', 'onnxruntime-web'])
-      const fetched = await bundled(at)
-      assert.deepEqual(await (await fetched('/v2/health/ready')).json(), { ready: true })
-      const ask = async ({ type, body }: Request, query = '') => {
-        const response = await fetched(`/predict${query}`, { method: 'POST', body, headers: { 'content-type': type } })
-        return { status: response.status, answer: (await response.json()) as Answer }
-      }
-      await compare(own, model, ask)
-      for (const [what, request, status, says] of own.refused) {
-        const { status: got, answer } = await ask(request)
-        assert.equal(got, status, `${what}: ${JSON.stringify(answer).slice(0, 200)}`)
-        assert.match(answer.error!, says, what)
-      }
-      if (own.list) {
-        const { answer } = await ask(own.list(own.requests), '?top=9')
-        const { predictions } = answer as { predictions: Answer[] }
-        assert.equal(predictions.length, own.requests.length, 'an answer for each')
-        await compare(own, model, async request => ({
-          status: 200,
-          answer: predictions[own.requests.indexOf(request)]!,
-        }))
-      }
-      const { probes, tolerance } = JSON.parse(readFileSync(at('probe.json'), 'utf8'))
-      for (const [i, { file, type, body, outputs }] of probes.entries()) {
-        const sent = file ? { type, body: readFileSync(at(file)) as Uint8Array<ArrayBuffer> } : json(body)
-        const { answer } = await ask(sent, '?top=9')
-        for (const [name, expected] of Object.entries<number>(outputs)) {
-          const got = (answer.probabilities ?? answer.values!)[name]!
-          const off = Math.abs(got - expected) / Math.max(1, Math.abs(expected))
-          assert.ok(off <= tolerance, `request ${i + 1}, ${name}: got ${got}, expected ${expected}`)
-        }
-      }
-    })
+    worker(own)
   })

@@ -11,6 +11,7 @@ import { findTableCard } from '../../src/onnx/index.ts'
 import { readAssets } from '../../src/page/assets.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { rowPredictor } from '../../src/tabular/run/predict.ts'
+import { embedder, otherRows, prepareReviews, reviewRows } from '../export/table-texts.make.ts'
 import { prepare, type RawRow, rawRows, savedModel } from '../export/tables.make.ts'
 import { browserPath, launch } from '../helpers/chromium.ts'
 import { answerRows, fitsPhone, openPage, printed, shots } from './open-page.ts'
@@ -54,7 +55,8 @@ test('a folder of four files, or one file; words escaped, no address of others, 
     [{}, /a page needs one place/],
   ] as const)
     await assert.rejects(exportTablePage(kinds, { ...place, check: false }), message)
-  assert.doesNotMatch(readAssets('table').script, /spectrogram|libjpeg|tokenizer/, 'no runtime of other kinds')
+  assert.doesNotMatch(readAssets('table').script, /spectrogram|libjpeg|WordPiece/, 'no runtime of other kinds')
+  assert.match(readAssets('table with texts').script, /WordPiece/, 'that of a table with texts holds the tokenizer')
 })
 
 test('the command writes it, checked, with its sizes; options of pictures are refused', async t => {
@@ -75,7 +77,7 @@ const near = (said: string, wanted: number, by: number, what: string) =>
   assert.ok(Math.abs(Number(/-?[\d.]+/.exec(said)![0]) - wanted) < by, `${what}: ${said}, ${wanted}`)
 
 /** Fills in the fields by hand, asks by the keyboard, and reads the table of the answer. */
-async function filled(page: Page, row: RawRow): Promise<Record<string, string>> {
+async function filled(page: Page, row: RawRow, key = 'Enter'): Promise<Record<string, string>> {
   await page.getByRole('button', { name: 'Clear' }).click()
   for (const field of await page.locator('[data-column]').all()) {
     const { tag, name } = await field.evaluate(own => ({ tag: own.tagName, name: own.getAttribute('name')! }))
@@ -85,7 +87,7 @@ async function filled(page: Page, row: RawRow): Promise<Record<string, string>> 
       await field.selectOption(known.includes(value) ? value : '')
     } else await field.fill(value)
   }
-  await page.locator('[data-column]').first().press('Enter')
+  await page.locator('[data-column]').first().press(key)
   await page.locator('#answer .card').waitFor()
   return answerRows(page)
 }
@@ -143,6 +145,31 @@ if (browserPath) {
         served?.close()
       }
     })
+
+  test('texts have a field of several lines; the page answers by its own tokenizer and net', async () => {
+    const stem = await savedModel(await prepareReviews(reviewRows(120), 'verdict'), 'trees')
+    await exportTablePage(stem, { singleFile: at('reviews.html'), embedder, check: false })
+    const { page, wrong } = await openPage(browser, pathToFileURL(at('reviews.html')).href)
+    const answers = await (await rowPredictor(stem, { embedder }))(otherRows)
+    for (const i of [0, 30, 31, 33]) {
+      const rows = await filled(page, otherRows[i]!, 'Control+Enter')
+      const answer = answers[i]!
+      assert.ok(answer.task === 'single', 'classes')
+      for (const [name, p] of Object.entries(answer.probabilities))
+        near(rows[name]!, 100 * p, 0.06, `row ${i}, ${name}`)
+    }
+    await paste(page, JSON.stringify({ review: 'cafe\nvu', stars: 1, shop: 'east', note: null }))
+    await page.locator('#answer .card').waitFor()
+    assert.equal(await page.locator('textarea[name=review]').inputValue(), 'cafe\nvu')
+    assert.match(
+      readFileSync(at('reviews.html'), 'utf8'),
+      /little; its weights are stored as float32; it reads up to 1,016 tokens/,
+    )
+    await shots(page, 'table-texts')
+    assert.ok(await fitsPhone(page), 'fits a phone')
+    assert.deepEqual(wrong, [])
+    await page.context().close()
+  })
 
   test('a row is pasted as JSON, as CSV of any delimiter, or in the order of the fields; what is odd is said', async () => {
     const { page, wrong } = await openPage(browser, pathToFileURL(at('kinds.html')).href)

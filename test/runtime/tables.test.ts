@@ -2,13 +2,16 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { before, test } from 'node:test'
 import * as web from 'onnxruntime-web/wasm'
-import { largestDifference } from '../../src/export/table/check.ts'
+import { largestDifference } from '../../src/export/table/compare-rows.ts'
 import { exportTable } from '../../src/export/table/export-table.ts'
 import { load as loadOnEdge } from '../../src/runtime/edge.ts'
 import { load, type Ort, type RunError, type TableModel, type TableRow } from '../../src/runtime/node.ts'
+import { checkTableCard } from '../../src/runtime/table/card.ts'
+import { rowTexts } from '../../src/runtime/table/texts.ts'
 import { prepareFrame } from '../../src/tabular/prepare.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { type RowPrediction, rowPredictor } from '../../src/tabular/run/predict.ts'
+import { embedder, otherRows, prepareReviews, reviewRows } from '../export/table-texts.make.ts'
 import { prepare, rawRows, savedModel } from '../export/tables.make.ts'
 import { runtimeSite } from '../helpers/browser.ts'
 import { browserPath } from '../helpers/chromium.ts'
@@ -72,6 +75,51 @@ for (const name of ['trees', 'realmlp', 'both'] as const)
         assert.deepEqual(together[61]!.unknown, [])
       }
     })
+
+test('texts: rows get the run’s own answers in Node and by WebAssembly, whatever stands beside them', async () => {
+  const stem = await savedModel(await prepareReviews(reviewRows(120), 'verdict'), 'both')
+  const { file, card } = await exportTable(stem, { embedder, runtimes: ['onnxruntime-web'] })
+  assert.ok(card.checks![0]!.texts!.vectors < 1e-5, JSON.stringify(card.checks))
+  const rows: TableRow[] = [
+    ...otherRows,
+    { ...otherRows[0]!, review: null, note: ' cafe\u200b ' },
+    { ...otherRows[0]!, review: 4711, note: true },
+  ]
+  const own = await rowPredictor(stem, { embedder })
+  const expected: RowPrediction[] = []
+  for (const row of rows)
+    expected.push((await own([{ ...row, review: row.review === 4711 ? '4711 ' : row.review }]))[0]!)
+  await using node = await load(file, { kind: 'table', threads: 1 })
+  await using edge = await loadOnEdge(new Uint8Array(readFileSync(file)), { ort, kind: 'table' })
+  for (const model of [node, edge]) {
+    const together = await model.predict(rows)
+    const some = [0, 30, 31, 33, 34, 35, 36]
+    const alone = await Promise.all(some.map(i => model.predict(rows[i]!)))
+    for (const [list, of] of [
+      [together, expected],
+      [alone, some.map(i => expected[i]!)],
+    ] as const) {
+      const difference = largestDifference(of.flatMap(numbers), list.flatMap(numbers), model.card)
+      assert.ok(difference < 1e-4, `${model.device}: the largest difference is ${difference}`)
+    }
+    assert.deepEqual(
+      together.flatMap(({ unknown }) => unknown),
+      ['shop'],
+      'no text is an unknown word',
+    )
+    assert.equal((await model.predict(model.example)).task, 'single')
+  }
+  await assert.rejects(
+    node.predict({ ...rows[0]!, review: ['a'] as never }),
+    /the row, "review": a list is not a text; give a text/,
+  )
+  const broken = { ...card, texts: { ...card.texts!, tokenizer: '{}' } }
+  assert.throws(
+    () => checkTableCard({ ...card, texts: undefined as never }, 'm.onnx'),
+    /its card says texts undefined, expected/,
+  )
+  await assert.rejects(rowTexts(broken, 'm.onnx'), /m\.onnx: the tokenizer in its card can not be used/)
+})
 
 let model: TableModel
 before(async () => {

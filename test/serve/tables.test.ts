@@ -9,6 +9,7 @@ import { loopbackHosts } from '../../src/serve/access.ts'
 import { createHandler, type Handler, listen, load, type ServedTable } from '../../src/serve/index.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { type RowPrediction, rowPredictor } from '../../src/tabular/run/predict.ts'
+import { embedder, otherRows, prepareReviews, reviewRows } from '../export/table-texts.make.ts'
 import { prepare, type RawRow, rawRows, savedModel } from '../export/tables.make.ts'
 import { browserPath, launch } from '../helpers/chromium.ts'
 import { workspace } from '../helpers/cli.ts'
@@ -97,6 +98,55 @@ test("rows get the run's own answers: one, several, a list, CSV with any delimit
     assert.equal(predictions.length, rows.length, JSON.stringify(delimiter))
     for (const [i, said] of predictions.entries()) same(said, trained[i]!)
   }
+})
+
+test('columns of texts: rows as JSON, CSV and tensors get the run’s own answers; curl, OpenAPI and the page know them', async () => {
+  const stem = await savedModel(await prepareReviews(reviewRows(120), 'verdict'), 'trees')
+  const { file } = await exportTable(stem, { embedder, check: false })
+  const own = await load(file, { kind: 'table', threads: 1 })
+  const reviews = await createHandler(own, { name: 'reviews' })
+  const near = (said: Said, wanted: RowPrediction) => {
+    assert.ok(wanted.task === 'single', 'classes')
+    for (const [name, p] of Object.entries(wanted.probabilities))
+      assert.ok(Math.abs(said.probabilities[name]! - p) < 1e-4, `${name}: ${said.probabilities[name]}, trained ${p}`)
+  }
+  const some = otherRows.slice(-6)
+  const expected = await (await rowPredictor(stem, { embedder }))(some)
+  const names = ['review', 'stars', 'shop', 'note']
+  const quoted = (value: unknown) => `"${String(value ?? '').replaceAll('"', '""')}"`
+  const csv = [names, ...some.map(row => names.map(name => row[name]))]
+    .map(line => line.map(quoted).join(','))
+    .join('\n')
+  for (const response of [
+    await post({ rows: some }, { type: form, own: reviews }),
+    await post(csv, { type: 'text/csv', own: reviews }),
+  ]) {
+    const { predictions, error } = (await response.json()) as { predictions: Said[]; error?: string }
+    assert.equal(error, undefined)
+    for (const [i, said] of predictions.entries()) near(said, expected[i]!)
+  }
+  const about = (await (await reviews(new Request(url('/v2/models/reviews')))).json()) as { inputs: object[] }
+  assert.deepEqual(about.inputs[0], { name: 'review', datatype: 'BYTES', shape: [-1, 1] })
+  const tensor = (name: string, datatype: string) => {
+    const data = some.map(row => (row[name] === '' ? null : row[name]))
+    return { name, datatype, shape: [some.length, 1], data }
+  }
+  const inputs = [tensor('review', 'BYTES'), tensor('stars', 'FP64'), tensor('shop', 'BYTES'), tensor('note', 'BYTES')]
+  const infer = await post({ inputs }, { path: '/v2/models/reviews/infer', type: 'application/json', own: reviews })
+  const { outputs, error } = (await infer.json()) as { outputs: { name: string; data: number[] }[]; error?: string }
+  assert.equal(error, undefined)
+  const { data } = outputs.find(({ name }) => name === 'probabilities')!
+  for (const [i, wanted] of expected.entries()) {
+    assert.ok(wanted.task === 'single', 'classes')
+    const p = wanted.probabilities[own.card.classes[0]!]!
+    assert.ok(Math.abs(data[2 * i]! - p) < 1e-4, `row ${i}: ${data[2 * i]}, trained ${p}`)
+  }
+  const openapi = await (await reviews(new Request(url('/openapi.json')))).text()
+  assert.match(openapi, /"review":\{"type":\["string","number","boolean","null"\],"description":"A text\."/)
+  const page = await (await reviews(new Request(url('/')))).text()
+  assert.match(page, /<textarea name="review" data-column="0" data-usual="This is an example sentence\."/)
+  assert.match(page, /curl -d .*&quot;review&quot;:&quot;This is an example sentence\.&quot;/)
+  await reviews.close()
 })
 
 test('CSV is read by its charset; a line without an end, and a number that the graph can not hold, are refused', async () => {

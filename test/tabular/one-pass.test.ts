@@ -9,13 +9,24 @@ import { csvTables } from '../../src/tabular/read/csv.ts'
 import { readInOnePass } from '../../src/tabular/read/csv-pass.ts'
 import { DuckOnDemand } from '../../src/tabular/read/duckdb.ts'
 import { frameOf, type Read } from '../../src/tabular/read/frame-of.ts'
+import type { PassFile, PassResult } from '../../src/tabular/read/pass-columns.ts'
 import { readTable } from '../../src/tabular/read/read-table.ts'
 import { readRelation } from '../../src/tabular/read/relation.ts'
+import { rowReader } from '../../src/tabular/read/row-reader.ts'
 import type { Frame } from '../../src/tabular/types.ts'
 import { put, tempFolder } from '../helpers/data.ts'
 
 const missing = missingRule(undefined)
 const options = { missing, report: () => {}, signal: undefined }
+const fast = rowReader()
+
+/** One pass without the addon's reader, which must find the same with it. */
+async function onePass(files: readonly PassFile[], names: readonly string[]): Promise<PassResult | undefined> {
+  assert.ok(fast, 'the addon has a reader of rows')
+  const slow = await readInOnePass(files, names, { ...options, fast: false })
+  assert.deepEqual(await readInOnePass(files, names, { ...options, fast }), slow, files.map(f => f.path).join(' '))
+  return slow
+}
 
 /** The tables that one pass and DuckDB read from the same file, or their errors; undefined where one pass does not take
  *  the file. */
@@ -25,7 +36,7 @@ async function both(files: readonly string[]): Promise<{ pass: unknown; duck: un
     const tables = await csvTables(files, demand, { convert: new Map() })
     const { names } = tables.relation
     const plain = tables.plain(names.map((_, i) => i))!
-    const pass = await readInOnePass(plain, names, options)
+    const pass = await onePass(plain, names)
     const read = await readRelation(await demand.open(), tables.relation, { ...options, skip: new Set() }).catch(
       (error: Error) => error,
     )
@@ -122,7 +133,7 @@ test('one pass leaves files that are not plain to DuckDB', async t => {
     const path = join(dir, name)
     const columns = name.includes('one column') ? [0] : [0, 1]
     const names = ['a', 'b'].slice(0, columns.length)
-    const read = await readInOnePass([{ path, delimiter: ',', quote: '"', skip: 1, columns }], names, options)
+    const read = await onePass([{ path, delimiter: ',', quote: '"', skip: 1, columns }], names)
     assert.equal(read, undefined, name)
   }
 })
@@ -177,6 +188,9 @@ for (const [name, content, check] of large)
     const as = name.includes('becomes a word') ? ({ as: { a: 'category' } } as const) : {}
     check(await readTable(join(dir, 't.csv'), as))
     check(await readTable(join(dir, 'p.csv.gz'), as))
+    const names = content.slice(0, content.indexOf('\n')).split(',')
+    const columns = [...names.keys()]
+    assert.ok(await onePass([{ path: join(dir, 't.csv'), delimiter: ',', quote: '"', skip: 1, columns }], names))
   })
 
 test('a word late among numbers is still refused, with its line', async t => {
@@ -216,6 +230,62 @@ test('numbers and dates of bytes: exactly those of Number and Date', () => {
     ' ',
   ))
     assert.equal(dateIn(bytes(text), 1, text.length + 1), undefined, text)
+})
+
+test('with the addon: numbers and dates of all forms, words for missing values, words without end', async t => {
+  const dir = tempFolder(t)
+  const random = rng(5, 1)
+  const digits = (count: number) => Array.from({ length: count }, () => random.integer(10)).join('')
+  const forms: (() => string)[] = [
+    () => String(random.uniform()),
+    () => String(random.normal() * 10 ** (random.integer(33) - 20)),
+    () => (random.normal() * 10 ** random.integer(6)).toExponential(random.integer(18)),
+    () => `${random.chance(0.5) ? '-' : ''}${digits(1 + random.integer(14))}`.replace(/^(-?)0+(?=\d)/, '$1'),
+    () => `${1 + random.integer(9)}${digits(random.integer(12))}.${digits(random.integer(14))}`,
+    () => `.${digits(1 + random.integer(22))}`,
+    // Halves of the last bit, and their neighbours.
+    () =>
+      `${(2n ** 53n + BigInt(random.integer(2 ** 30))) * 2n + 1n}.${'0'.repeat(random.integer(3))}${random.integer(2)}`,
+    () => `${random.integer(1000)}.5e${random.integer(24) - 12}`,
+    () => (random.chance(0.2) ? 'NA' : random.chance(0.1) ? '?' : String(random.integer(50))),
+  ]
+  const dates = [
+    () => new Date(random.integer(4e12) - 1e12).toISOString().slice(0, 10 + 1 + random.integer(14)),
+    () => `${1900 + random.integer(200)}/${1 + random.integer(13)}/${1 + random.integer(31)}`,
+    () =>
+      new Date(random.integer(4e12))
+        .toISOString()
+        .replace('Z', `${random.chance(0.5) ? '+' : '-'}0${random.integer(9)}:30`),
+    () => new Date(random.integer(4e12)).toISOString().slice(0, 19).replace('T', ' '),
+    () => new Date(random.integer(4e12)).toISOString().slice(0, 10),
+  ]
+  const rows = 4000
+  const columns = [...forms, ...dates, () => `id ${random.integer(1e9)}`, () => ` ${'ab'[random.integer(2)]} `]
+  const lines = Array.from({ length: rows }, () => columns.map(cell => cell()).join(';'))
+  put(dir, { 't.csv': `${columns.map((_, i) => `n${i}`).join(';')}\n${lines.join('\n')}\n` })
+  const file = { path: join(dir, 't.csv'), delimiter: ';', quote: '"', skip: 1, columns: [...columns.keys()] }
+  const read = await onePass(
+    [file],
+    columns.map((_, i) => `n${i}`),
+  )
+  for (const [i, column] of read!.columns.entries())
+    if (column.type === 'number')
+      for (const [row, value] of column.values.entries()) {
+        const cell = lines[row]!.split(';')[i]!
+        assert.equal(value, missing.inNumbers(cell) ? Number.NaN : Number(cell), `row ${row}, ${cell}`)
+      }
+  const types = read!.columns.map(({ type }) => type)
+  assert.deepEqual(types.slice(0, 9), Array(9).fill('number'))
+  assert.deepEqual(types.slice(9), ['words', 'words', 'date', 'date', 'date', 'words', 'words'])
+  const last = read!.columns[8]!
+  const count = (word: string) => lines.filter(line => line.split(';')[8] === word).length
+  assert.deepEqual(
+    last.type === 'number' && last.missing,
+    new Map([
+      ['NA', count('NA')],
+      ['?', count('?')],
+    ]),
+  )
 })
 
 test('several files and skipped columns in one pass', async t => {

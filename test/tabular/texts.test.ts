@@ -241,7 +241,11 @@ test('what can not be: a column of numbers as texts; an ONNX file', async () => 
     /"price"/,
   )
   await assert.rejects(
+    exportTable(work.path('run'), { embedder }),
+    /"review" holds texts, which words reads\. It is a net of your own.* drop: \["review"\]/s,
+  )
+  await assert.rejects(
     exportTable(work.path('run'), {}),
-    /"review" holds texts, and an ONNX file .* drop: \["review"\]/s,
+    /the texts of "review" by words \(words 1\), and the net at hand is all-MiniLM-L6-v2/,
   )
 })

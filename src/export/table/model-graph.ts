@@ -1,10 +1,11 @@
 import { ModelError } from '../../base/errors.ts'
-import { Graph } from '../../onnx/index.ts'
+import { Graph, type TableCardTexts } from '../../onnx/index.ts'
 import { Both } from '../../tabular/models/both.ts'
 import { Mlp } from '../../tabular/models/mlp/model.ts'
 import { Realmlp } from '../../tabular/models/realmlp/model.ts'
 import { Trees } from '../../tabular/models/trees.ts'
 import type { TableModel, TargetInfo } from '../../tabular/types.ts'
+import { storeWeights } from '../store-weights.ts'
 import { addFeatures, addInputs, type GraphFeatures, type TableInput } from './columns.ts'
 import { addMlp } from './mlp.ts'
 import type { OpenTableModel } from './open.ts'
@@ -17,6 +18,7 @@ import {
   weightedSum,
 } from './outputs.ts'
 import { addRealmlp } from './realmlp.ts'
+import { addTextVectors, netPrefix } from './texts.ts'
 import { addForests } from './trees.ts'
 
 /** The graph of a model of a table, from raw rows to the answer. */
@@ -27,16 +29,21 @@ export interface TableGraph {
 }
 
 /** Writes the graph of a model: features as training encodes them, the nets and trees, their averages, calibration and the
- *  decision. */
-export function tableGraph({ card, members, decision }: OpenTableModel): TableGraph {
+ *  decision. weights: how those of the net for texts are stored. */
+export function tableGraph(
+  { card, members, decision, textNet }: OpenTableModel,
+  { weights = 'float32' }: { weights?: TableCardTexts['weights'] | undefined } = {},
+): TableGraph {
   const graph = new Graph()
   const inputs = addInputs(
     graph,
     members.map(member => member.card.encoding),
   )
+  const vectors = textNet && addTextVectors(graph, inputs, textNet, weights === 'int8' ? 'int8' : 'float32')
   const answers = members.map(({ card: own, model }) => {
     const { encoding, reading, target, temperature } = own
-    const features = addFeatures(graph, inputs, { encoding, missing: reading.missing as readonly string[] | undefined })
+    const missing = reading.missing as readonly string[] | undefined
+    const features = addFeatures(graph, inputs, { encoding, missing, ...(vectors && { vectors }) })
     const cardinalities = encoding.columns.flatMap(one => (one.kind === 'category' ? [one.words.length + 2] : []))
     const answer = addModel(graph, model, { features, cardinalities, target })
     return target.task === 'single' ? atTemperature(graph, answer, temperature) : answer
@@ -45,7 +52,10 @@ export function tableGraph({ card, members, decision }: OpenTableModel): TableGr
     graph,
     answers.map(value => ({ value, weight: 1 / answers.length })),
   )
-  return { graph, inputs, outputs: addTableOutputs(graph, mean, card.target, decision) }
+  const outputs = addTableOutputs(graph, mean, card.target, decision)
+  for (const name of vectors?.values() ?? []) graph.output(name, 'float', ['N', textNet!.width])
+  if (weights !== 'float32') storeWeights(graph, weights, name => name.startsWith(netPrefix))
+  return { graph, inputs, outputs }
 }
 
 interface Context {

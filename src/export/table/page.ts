@@ -22,7 +22,8 @@ export interface ExportedTablePage {
 export async function exportTablePage(run: string, options: TablePageOptions): Promise<ExportedTablePage> {
   const { page, singleFile, ...others } = options
   refusePlace({ page, singleFile })
-  const assets = readAssets('table')
+  const usual = readAssets('table') // before the model is checked: onnxruntime-web may be missing
+  const assets = ({ texts }: TableFileCard) => (texts ? readAssets('table with texts') : usual)
   refuseForeignPage({ page, singleFile })
   let note: string | undefined
   const written = await writePageWith({ page, singleFile }, assets, [], async out => {

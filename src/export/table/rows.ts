@@ -17,7 +17,7 @@ import { missingTexts, textCodes } from './words.ts'
 /** Rows for a check: as training reads them, and as the graph takes them. */
 export interface CheckRows {
   frame: Frame
-  /** By name of the input, [rows, 1]. */
+  /** By name of the column, [rows, 1]. Texts are texts here: `runRows` makes tokens of them. */
   feeds: Record<string, Value>
 }
 
@@ -50,6 +50,17 @@ export function madeRows({ members }: OpenTableModel, inputs: readonly TableInpu
   const columns: FrameColumn[] = []
   const feeds: CheckRows['feeds'] = {}
   for (const { name, column, kind } of inputs) {
+    if (kind === 'text') {
+      const cells = someTexts(rows)
+      columns.push(
+        wordColumn(
+          column,
+          cells.map(cell => cell || undefined),
+        ),
+      )
+      feeds[name] = { data: cells, dims: [rows, 1] }
+      continue
+    }
     if (kind === 'category') {
       const texts = shuffle([...vocabulary.get(column)!], random)
       const cells = Array.from({ length: rows }, (_, row) => texts[row % texts.length]!)
@@ -94,9 +105,15 @@ export function rowsOfTable(frame: Frame, inputs: readonly TableInput[]): CheckR
     const found = frame.columns.find(one => one.name === column)
     if (!found) throw new DataError(`${frame.source} has no column "${column}", which the model takes`)
     const own = kind === 'date' && found.type === 'date' ? { ...found, values: found.values.map(Math.floor) } : found
-    if (kind === 'category') {
+    if (kind === 'category' || kind === 'text') {
       const texts = textsIn(own, frame.rows)
       feeds[name] = { data: texts, dims: [frame.rows, 1] }
+      // The texts of these rows alone, since each word of a column goes through the net.
+      if (kind === 'text')
+        return wordColumn(
+          column,
+          texts.map(text => text || undefined),
+        )
     } else {
       const values = own.type === 'words' ? new Float64Array(frame.rows).fill(Number.NaN) : own.values
       feeds[name] = feedOf(values, kind)
@@ -113,6 +130,26 @@ function textsIn(column: FrameColumn, rows: number): string[] {
   }
   return Array.from(column.values, value => (Number.isNaN(value) ? '' : wordOfNumber(value)))
 }
+
+/** Texts of a check: short ones, of other letters, of no word, and one of several windows. So many rows have one, and the others none,
+ *  since each goes through the net for texts. */
+const checkTexts = [
+  'This is an example sentence.',
+  'No!',
+  'Überraschend gut – 10/10, gern wieder; 最高です 🙂',
+  'Heikkinen, Miss. Laina (née "O\'Neill")',
+  '4711',
+  'the parcel came late, but the people in the shop were kind and helped at once',
+  '🙂',
+  'ПЛОХО\nи дорого',
+]
+const longText = `It began well. ${'The second part was much too long, and nobody knew why. '.repeat(60)}The end was good again.`
+const filledRows = 48
+
+const someTexts = (rows: number): string[] =>
+  Array.from({ length: rows }, (_, row) =>
+    row >= filledRows ? '' : row === filledRows - 1 ? longText : (checkTexts[row % (checkTexts.length + 1)] ?? ''),
+  )
 
 /** Numbers as float32, dates as int64. */
 function feedOf(values: Float64Array, kind: 'number' | 'date'): Value {

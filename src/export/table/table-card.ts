@@ -2,8 +2,10 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { sha256 } from '../../base/digest.ts'
 import { version } from '../../base/version.ts'
-import type { TableCardInput, TableFileCard } from '../../onnx/index.ts'
+import type { TableCardInput, TableCardTexts, TableFileCard } from '../../onnx/index.ts'
 import { isRun, readResult } from '../../runs/index.ts'
+import { minilm } from '../../text/net/minilm.ts'
+import type { EmbeddingNet } from '../../text/run/embed.ts'
 import { metadataOf, metricsOf } from '../model-card.ts'
 import { validationOf } from '../validation.ts'
 import type { CheckParts } from './check.ts'
@@ -16,9 +18,13 @@ import { usualOf } from './usual.ts'
 export function tableFileCard(
   model: OpenTableModel,
   { inputs, outputs }: Pick<TableGraph, 'inputs' | 'outputs'>,
-  { rows, ...facts }: Pick<TableFileCard, 'checks' | 'probe'> & { rows: CheckParts },
+  {
+    rows,
+    weights,
+    ...facts
+  }: Pick<TableFileCard, 'checks' | 'probe'> & { rows: CheckParts; weights: TableCardTexts['weights'] },
 ): TableFileCard {
-  const { stem, card, members } = model
+  const { stem, card, members, textNet } = model
   const { target, positive, threshold, metrics } = card
   const dir = dirname(stem)
   const result = isRun(dir) ? readResult(dir) : undefined
@@ -39,6 +45,7 @@ export function tableFileCard(
     model: card.model,
     ...(members.length > 1 ? { members: members.length } : {}),
     inputs: inputs.map(input => ({ ...inputOf(input, model), usual: usualOf(input.column, model, rows) })),
+    ...(textNet ? { texts: textsOf(textNet, weights) } : {}),
     ...(missing ? { missing } : {}),
     unused: [...new Set([...card.columns.map(column => column.name), ...target.columns])].filter(
       name => !used.has(name),
@@ -50,15 +57,33 @@ export function tableFileCard(
       ...(result?.test ? { test: metricsOf(result.test) } : {}),
     },
     ...(validation ? { validation } : {}),
-    licences: [],
+    licences: textNet?.name === minilm ? [`${minilm}: Apache-2.0`] : [],
     digests: Object.fromEntries(members.flatMap(member => digestsOf(member.stem, dir))),
     ...facts,
   }
 }
 
-function inputOf({ name, column, kind }: TableInput, { members }: OpenTableModel): TableCardInput {
+/** What is said of the net for texts. */
+function textsOf({ name, digest, width, parts }: EmbeddingNet, weights: TableCardTexts['weights']): TableCardTexts {
+  const { config, tokenizer, maxTokens } = parts
+  const { begin, end, window } = config
+  return {
+    net: name,
+    digest,
+    width,
+    parameters: [...parts.weights.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    weights,
+    tokenizer: JSON.stringify(tokenizer),
+    begin,
+    end,
+    window,
+    maxTokens,
+  }
+}
+
+function inputOf({ name, column, kind, tokens }: TableInput, { members }: OpenTableModel): TableCardInput {
   const own = members.flatMap(({ card }) => card.encoding.columns.filter(one => one.column === column))
-  const type = ({ number: 'float32', category: 'string', date: 'int64' } as const)[kind]
+  const type = ({ number: 'float32', category: 'string', date: 'int64', text: 'int64' } as const)[kind]
   const words = [...new Set(own.flatMap(one => (one.kind === 'category' ? one.words : [])))]
   const reading = own.map(one => ('reading' in one ? one.reading : undefined)).find(Boolean)
   const parts = new Set(own.flatMap(one => (one.kind === 'date' ? one.parts : [])))
@@ -66,6 +91,7 @@ function inputOf({ name, column, kind }: TableInput, { members }: OpenTableModel
     name,
     kind,
     type,
+    ...(tokens ? { tokens } : {}),
     ...(kind === 'category' ? { words: words.length, vocabulary: words } : {}),
     ...(kind === 'date' ? { parts: [...parts] } : {}),
     ...(reading ? { reading } : {}),

@@ -3,14 +3,18 @@ import type { ColumnEncoding, FrameColumn } from '../../tabular/types.ts'
 import type { OpenTableModel } from './open.ts'
 import type { CheckRows } from './rows.ts'
 
-/** A usual value of a column, for examples and forms: the median of a number or a date (in whole seconds), a word of a category.
- *  From the rows of the validation part where they are at hand, else from what the model knows of the column. */
+/** A text that nobody wrote: those of the table may be private. */
+const exampleText = 'This is an example sentence.'
+
+/** A usual value of a column, for examples and forms: the median of a number or a date (in whole seconds), a word of a category; of texts
+ *  an example. From the rows of the validation part where they are at hand, else from what the model knows of the column. */
 export function usualOf(
   column: string,
   { members }: OpenTableModel,
   { made, valid }: { made: CheckRows; valid?: CheckRows | undefined },
 ): TableCell {
   const encodings = members.flatMap(({ card }) => card.encoding.columns.filter(one => one.column === column))
+  if (encodings[0]?.kind === 'text') return exampleText
   const seen = valid?.frame.columns.find(({ name }) => name === column)
   const found = seen && ofRows(seen, encodings)
   return found ?? ofModel(encodings[0]!, made.frame.columns.find(({ name }) => name === column)!)

@@ -6,14 +6,14 @@ import type { AnyCard } from '../../runtime/card.ts'
 import { type ExportOptions, exportModel } from '../export-model.ts'
 import type { RuntimeName } from '../runtimes.ts'
 import { type ExportSoundOptions, exportSound } from '../sound/export-sound.ts'
-import { type ExportTableOptions, exportTable } from '../table/export-table.ts'
+import { type ExportTableOptions, exportTableTo } from '../table/export-table.ts'
 import { type ExportTextOptions, exportText } from '../text/export-text.ts'
 import { dockerFiles } from './docker.ts'
 import type { Files, TargetModel } from './files.ts'
 import { folderOf, put, refuseForeignFolder, withdrawn } from './folder.ts'
 import { lambdaFiles } from './lambda.ts'
 import { transformersFiles } from './transformers.ts'
-import { workerFiles } from './worker.ts'
+import { refuseForWorker, workerFiles } from './worker.ts'
 
 /** Where a folder is for: a container, AWS Lambda, Cloudflare Workers, transformers.js. */
 export type Target = 'docker' | 'lambda' | 'worker' | 'transformers'
@@ -90,7 +90,7 @@ export const exportTableFolder = async (
   { to, out, ...options }: ExportTableOptions & { to: Target },
 ): Promise<ExportedFolder<TableFileCard>> =>
   folderAround(run, { to: server(to, 'a table'), out, format: 'anneal-table-model' }, file =>
-    exportTable(run, { ...options, out: file }),
+    exportTableTo(to === 'worker' ? refuseForWorker : () => {}, run, { ...options, out: file }),
   )
 
 /** The same for a model of texts. */

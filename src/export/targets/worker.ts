@@ -118,6 +118,26 @@ export default {
 
 const elsewhere = `a server, which has no such limit: ${setting('to', 'docker')} or ${setting('to', 'lambda')}`
 
+/** The most that a net for texts may take of a worker's memory of 128 MB, beside onnxruntime and the code: its weights are floats there,
+ *  however they are stored. */
+const mostOfNet = 40 * 2 ** 20
+
+/** Throws a ModelError for a model that is too large for Cloudflare Workers, in its file or in memory. */
+export function refuseForWorker({ card, bytes }: TargetModel): void {
+  if (card.format === 'anneal-table-model' && card.texts) {
+    const { net, parameters } = card.texts
+    const columns = card.inputs.flatMap(({ name, kind }) => (kind === 'text' ? [name] : []))
+    if (4 * parameters > mostOfNet)
+      throw new ModelError(
+        `the model reads the texts of ${columns.map(name => `"${name}"`).join(', ')} by ${net}, whose ${parameters.toLocaleString('en-US')} weights take ${size(4 * parameters)} of memory however they are stored. A worker of Cloudflare has 128 MB for all. Take ${elsewhere}; or train without such columns: ${setting('drop', columns.join(','))}.`,
+      )
+  }
+  if (bytes > largestFile)
+    throw new ModelError(
+      `the model has ${(bytes / 2 ** 20).toFixed(1)} MiB; Cloudflare Workers take static files of at most 25 MiB. ${smaller(card)}, or ${elsewhere}.`,
+    )
+}
+
 /** How a model gets smaller. */
 const smaller = (card: AnyCard): string =>
   !('weights' in card)
@@ -128,10 +148,7 @@ const smaller = (card: AnyCard): string =>
 
 /** A folder for Cloudflare Workers. Throws a ModelError for a model that is too large for them. */
 export async function workerFiles({ card, bytes }: TargetModel): Promise<Files> {
-  if (bytes > largestFile)
-    throw new ModelError(
-      `the model has ${(bytes / 2 ** 20).toFixed(1)} MiB; Cloudflare Workers take static files of at most 25 MiB. ${smaller(card)}, or ${elsewhere}.`,
-    )
+  refuseForWorker({ card, bytes })
   const name = plainName(card.name)
   const kind = kindOf(card)
   const { files, packages, ways, limits } = kind.worker(card)

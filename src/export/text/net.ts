@@ -11,7 +11,7 @@ export type Lookup = 'float32' | 'int8'
 
 /** Writes the body of a net for texts (`text/net/bert.ts`) into a graph, as it predicts. Two sizes of its input are open,
  *  texts and tokens, and windows are padded; so it is written from its weights, not from a trace. weights: those of the
- *  body by name. Returns the name of the features, float [N, width of the last layers together]. */
+ *  body by name; known: the constants that are in the graph already, where the same net is written several times. Returns the name of the features, float [N, width of the last layers together]. */
 export function addBert(
   graph: Graph,
   windows: Windows,
@@ -20,10 +20,17 @@ export function addBert(
     weights,
     prefix,
     lookup = 'float32',
-  }: { config: BertConfig; weights: ReadonlyMap<string, Tensor>; prefix: string; lookup?: Lookup | undefined },
+    known = new Map(),
+  }: {
+    config: BertConfig
+    weights: ReadonlyMap<string, Tensor>
+    prefix: string
+    lookup?: Lookup | undefined
+    known?: Map<string, string>
+  },
 ): string {
   const { width, heads, layers, eps, firstPosition, pooling, types } = config
-  const w = weightsIn(graph, weights, prefix)
+  const w = weightsIn(graph, weights, { prefix, known })
   const add = (op: string, inputs: readonly string[], at: string, attributes: Parameters<Graph['add']>[2] = {}) =>
     graph.add(op, inputs, attributes, `${prefix}${at}/${op}`)
   const linear = (x: string, at: string) =>
@@ -34,7 +41,7 @@ export function addBert(
 
   const at = 'embeddings'
   const places = add('Add', [windows.places, graph.ints(`${prefix}first`, [firstPosition], [])], at)
-  const words = lookUp(graph, w.values(`${at}.word_embeddings.weight`), windows.ids, `${prefix}${at}`, lookup)
+  const words = lookUp(graph, w, { ids: windows.ids, at: `${prefix}${at}`, as: lookup })
   const sum = add('Add', [words, add('Gather', [w.as(`${at}.position_embeddings.weight`), places], at)], at)
   const kind = () => w.row(`${at}.token_type_embeddings.weight`, 0)
   let h = norm(types > 0 ? add('Add', [sum, kind()], at) : sum, `${at}.LayerNorm`)
@@ -73,11 +80,66 @@ export function addBert(
 
 /** The rows of the words' embeddings: as they are, or with 8 bits and a scale for each row. A large vocabulary is half of the file of a
  *  small net, and only the rows that a text needs become floats again. */
-function lookUp(graph: Graph, table: Weights, ids: string, at: string, as: Lookup): string {
+function lookUp(
+  graph: Graph,
+  w: ReturnType<typeof weightsIn>,
+  { ids, at, as }: { ids: string; at: string; as: Lookup },
+): string {
   const add = (op: string, inputs: readonly string[], attributes: Parameters<Graph['add']>[2] = {}) =>
     graph.add(op, inputs, attributes, `${at}/${op}`)
-  const { name, shape, values } = table
-  if (as === 'float32') return add('Gather', [graph.floats(name, values, shape), ids])
+  const name = 'embeddings.word_embeddings.weight'
+  if (as === 'float32') return add('Gather', [w.as(name), ids])
+  const { numbers, scales } = w.bytes(name)
+  const found = add('Cast', [add('Gather', [numbers, ids])], { to: typeNumber('float') })
+  return add('Mul', [found, add('Gather', [scales, ids])])
+}
+
+/** The weights of a net as constants of a graph, each written once. known: the names of those that are written. */
+function weightsIn(
+  graph: Graph,
+  weights: ReadonlyMap<string, Tensor>,
+  { prefix, known }: { prefix: string; known: Map<string, string> },
+) {
+  const of = (name: string): Tensor => {
+    const found = weights.get(name)
+    if (!found) throw new Error(`the net for texts has no weight ${name}`)
+    return found
+  }
+  const once = (name: string, make: (own: string) => string): string => {
+    const own = prefix + name
+    const made = known.get(own) ?? make(own)
+    known.set(own, made)
+    return made
+  }
+  const valuesOf = (name: string, read: (t: Tensor) => Tensor = t => t) =>
+    scope(() => {
+      const t = read(of(name)).to('float32').contiguous()
+      return { shape: [...t.shape], values: (t.data() as Float32Array).slice() }
+    })
+  const constant = (name: string, read: (t: Tensor) => Tensor): string =>
+    once(name, own => {
+      const { shape, values } = valuesOf(name, read)
+      return graph.constant(own, { type: 'float', shape, data: bytesOf(values) })
+    })
+  return {
+    as: (name: string) => constant(name, t => t),
+    transposed: (name: string) => constant(name, t => t.transpose(0, 1)),
+    row: (name: string, row: number) => constant(name, t => t.select(0, row)),
+    /** The rows of a matrix with 8 bits, and a scale for each. */
+    bytes(name: string): { numbers: string; scales: string } {
+      const packed = known.has(`${prefix}${name}.int8`) ? undefined : inBytes(valuesOf(name))
+      return {
+        numbers: once(`${name}.int8`, own =>
+          graph.constant(own, { type: 'int8', shape: packed!.shape, data: bytesOf(packed!.numbers) }),
+        ),
+        scales: once(`${name}.scale`, own => graph.floats(own, packed!.scales, [packed!.scales.length, 1])),
+      }
+    },
+  }
+}
+
+/** Rows of numbers with 8 bits: each is its scale times whole numbers from -127 to 127. */
+function inBytes({ shape, values }: { shape: readonly number[]; values: Float32Array }) {
   const [rows = 0, width = 0] = shape
   const scales = new Float32Array(rows)
   const numbers = new Int8Array(values.length)
@@ -87,40 +149,7 @@ function lookUp(graph: Graph, table: Weights, ids: string, at: string, as: Looku
     scales[row] = scale
     for (let c = 0; c < width; c++, i++) numbers[i] = Math.round(own[c]! / scale)
   }
-  const stored = graph.constant(`${name}.int8`, { type: 'int8', shape, data: bytesOf(numbers) })
-  const found = add('Cast', [add('Gather', [stored, ids])], { to: typeNumber('float') })
-  return add('Mul', [found, add('Gather', [graph.floats(`${name}.scale`, scales, [rows, 1]), ids])])
-}
-
-interface Weights {
-  name: string
-  shape: readonly number[]
-  values: Float32Array
-}
-
-/** The weights of a net as constants of a graph, each written once. */
-function weightsIn(graph: Graph, weights: ReadonlyMap<string, Tensor>, prefix: string) {
-  const of = (name: string): Tensor => {
-    const found = weights.get(name)
-    if (!found) throw new Error(`the net for texts has no weight ${name}`)
-    return found
-  }
-  const constant = (name: string, read: (t: Tensor) => Tensor): string =>
-    scope(() => {
-      const t = read(of(name)).to('float32').contiguous()
-      const data = bytesOf(t.data() as Float32Array).slice()
-      return graph.constant(prefix + name, { type: 'float', shape: [...t.shape], data })
-    })
-  return {
-    values: (name: string): Weights =>
-      scope(() => {
-        const t = of(name).to('float32').contiguous()
-        return { name: prefix + name, shape: [...t.shape], values: (t.data() as Float32Array).slice() }
-      }),
-    as: (name: string) => constant(name, t => t),
-    transposed: (name: string) => constant(name, t => t.transpose(0, 1)),
-    row: (name: string, row: number) => constant(name, t => t.select(0, row)),
-  }
+  return { shape, numbers, scales }
 }
 
 function activations(

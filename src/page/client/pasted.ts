@@ -106,7 +106,7 @@ function checked(entries: readonly [string, unknown][], { inputs, unused }: RowA
 /** A value as the field of its column takes it, read as in training; empty where it is missing. Throws an error that names the
  *  column. */
 export function fieldText(
-  field: HTMLInputElement | HTMLSelectElement,
+  field: HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement,
   { inputs, missing }: RowAnswers,
   values: ReadonlyMap<string, unknown>,
 ): string {

@@ -4,9 +4,10 @@ import { fieldText, pastedRow } from './pasted.ts'
 import { at, make, type RowAnswers } from './setup.ts'
 import { say } from './start.ts'
 
-type Field = HTMLInputElement | HTMLSelectElement
+type Field = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement
 
-/** Makes the form of rows ask: by its button, by Enter, and by a row that is pasted. An empty field is a missing value. */
+/** Makes the form of rows ask: by its button, by Enter (in a text by Ctrl or ⌘ and Enter), and by a row that is pasted. An empty field is
+ *  a missing value. */
 export function watchRow(place: AnswerPlace<TableRow>, setup: RowAnswers): void {
   const form = at<HTMLFormElement>('row')
   const fields = [...form.querySelectorAll<Field>('[data-column]')]
@@ -38,6 +39,11 @@ export function watchRow(place: AnswerPlace<TableRow>, setup: RowAnswers): void 
     event.preventDefault()
     ask()
   })
+  for (const field of fields)
+    field.addEventListener('keydown', event => {
+      const { key, ctrlKey, metaKey } = event as KeyboardEvent
+      if (field instanceof HTMLTextAreaElement && key === 'Enter' && (ctrlKey || metaKey)) form.requestSubmit()
+    })
   at('usual').addEventListener('click', () => fill(field => field.dataset.usual!))
   at('clear').addEventListener('click', () => {
     at<HTMLTextAreaElement>('pasted').value = ''

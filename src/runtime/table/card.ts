@@ -5,17 +5,27 @@ import type { OrtSession } from '../types.ts'
 /** Throws a RunError for a card that does not describe a model of a table, or that is newer. `file`: what errors call it. */
 export function checkTableCard(card: TableFileCard, file: string): void {
   const wrong = checkFacts(card, file, ['single', 'regression'])
-  const { task, inputs, outputs } = card
+  const { task, inputs, outputs, texts } = card
   const whole = (one: TableFileCard['inputs'][number]) =>
-    typeof one?.name === 'string' && ['number', 'category', 'date'].includes(one.kind)
+    typeof one?.name === 'string' &&
+    (['number', 'category', 'date'].includes(one.kind) || (one.kind === 'text' && hasTokens(one)))
   if (!Array.isArray(inputs) || inputs.length === 0 || !inputs.every(whole))
     throw wrong('inputs', inputs, 'a list of columns with name and kind')
+  const numbers = [texts?.begin, texts?.end, texts?.maxTokens]
+  if (
+    inputs.some(({ kind }) => kind === 'text') &&
+    !(typeof texts?.tokenizer === 'string' && numbers.every(Number.isInteger))
+  )
+    throw wrong('texts', texts, 'the content of tokenizer.json, and the numbers begin, end and maxTokens')
   const answer = task === 'regression' ? [outputs?.values] : [outputs?.probabilities, outputs?.label]
   if (!answer.every(name => typeof name === 'string'))
     throw wrong('outputs', outputs, task === 'regression' ? 'values' : 'probabilities and label')
 }
 
-const types = { number: 'float32', category: 'string', date: 'int64' } as const
+const hasTokens = ({ tokens }: TableFileCard['inputs'][number]): boolean =>
+  typeof tokens?.ids === 'string' && typeof tokens.mask === 'string'
+
+const types = { number: 'float32', category: 'string', date: 'int64', text: 'int64' } as const
 
 /** Throws a RunError if a session does not have the inputs and outputs that its card says. */
 export function checkTableSession(
@@ -25,7 +35,11 @@ export function checkTableSession(
 ): void {
   const { probabilities, values, label } = outputs
   checkGraph(session, name, {
-    inputs: inputs.map(({ name: column, kind }) => [column, types[kind], `"${column}" is a ${kind} (${types[kind]})`]),
+    inputs: inputs.flatMap(({ name: column, kind, tokens }) => {
+      const type = types[kind]
+      const said = `"${column}" is a ${kind} (${type})`
+      return (tokens ? [tokens.ids, tokens.mask] : [column]).map(input => [input, type, said] as const)
+    }),
     outputs: [(probabilities ?? values)!, ...(label === undefined ? [] : [label])],
     classes,
   })

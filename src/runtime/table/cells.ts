@@ -7,21 +7,21 @@ import type { TableCardInput } from '../../onnx/table-card.ts'
 import { RunError } from '../errors.ts'
 import { kindOf } from '../pixels.ts'
 
-/** A value as the graph takes it: a number, NaN where missing (a date: whole seconds since 1970); a word, empty where missing. */
+/** A value as the model takes it: a number, NaN where missing (a date: whole seconds since 1970); a word or a text, empty where missing. */
 export type ReadCell = number | string
 
 /** Reads the values of one column, as training read them. */
 export interface CellReader {
   /** Throws a RunError whose message is the reason alone. */
   read(value: unknown): ReadCell
-  /** Whether training had a word; true for numbers and dates. */
+  /** Whether training had a word; true for numbers, dates and texts. */
   knows(cell: ReadCell): boolean
 }
 
 /** The reader of a column. `missing`: the words for a missing value that the run was given. */
 export function cellReader(input: TableCardInput, missing: readonly string[] | undefined): CellReader {
   const rule = missingRule(missing)
-  if (input.kind === 'category') return wordReader(input, rule)
+  if (input.kind === 'category' || input.kind === 'text') return wordReader(input, rule)
   const read = input.kind === 'number' ? numberOf(input, rule) : dateOf(input, rule)
   return { read, knows: () => true }
 }
@@ -106,7 +106,8 @@ function dateOf({ reading }: TableCardInput, rule: MissingRule): CellReader['rea
   }
 }
 
-function wordReader({ vocabulary }: TableCardInput, rule: MissingRule): CellReader {
+function wordReader({ kind, vocabulary }: TableCardInput, rule: MissingRule): CellReader {
+  const noun = kind === 'text' ? 'text' : 'word'
   const words = vocabulary ?? []
   const known = wordCodes(words)
   const wordOf = (value: unknown): string => {
@@ -116,7 +117,7 @@ function wordReader({ vocabulary }: TableCardInput, rule: MissingRule): CellRead
     if (typeof value === 'bigint') return String(value)
     if (isDate(value)) return dateWord(secondsOf(value))
     if (typeof value !== 'boolean')
-      throw refuse(`${shown(value)} is not a word; give a text or a number, or null where it is missing`)
+      throw refuse(`${shown(value)} is not a ${noun}; give a text or a number, or null where it is missing`)
     const text = String(value)
     if (vocabulary && !known.has(text))
       throw refuse(`${text} is none of its words; give one of ${listed(words)}, or null where it is missing`)

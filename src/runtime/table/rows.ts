@@ -12,6 +12,8 @@ export interface ReadRow {
   cells: readonly ReadCell[]
   /** Columns whose word training did not have. */
   unknown: readonly string[]
+  /** The places of texts among the cells, where the model takes some: what people write is not for a log. */
+  texts?: readonly number[]
 }
 
 /** Reads rows for a model: each by itself, so that no other row changes what it means. */
@@ -20,11 +22,13 @@ export class RowReader {
   readonly #readers: readonly CellReader[]
   readonly #allowed: ReadonlySet<string>
   readonly #example: string
+  readonly #texts: readonly number[]
 
   constructor(card: TableFileCard) {
     this.#names = card.inputs.map(({ name }) => name)
     this.#readers = card.inputs.map(input => cellReader(input, card.missing))
     this.#allowed = new Set([...this.#names, ...(card.unused ?? [])])
+    this.#texts = card.inputs.flatMap(({ kind }, i) => (kind === 'text' ? [i] : []))
     this.#example = JSON.stringify(Object.fromEntries(Object.entries(usualRow(card)).slice(0, 3)))
   }
 
@@ -55,7 +59,7 @@ export class RowReader {
         throw new RunError('row', `${where}, "${name}": ${reasonOf(error)}.`, { cause: error })
       }
     })
-    return { cells, unknown }
+    return { cells, unknown, ...(this.#texts.length > 0 && { texts: this.#texts }) }
   }
 }
 

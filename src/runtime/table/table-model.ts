@@ -5,19 +5,24 @@ import type { Host, LoadOptions, Ort, OrtTensor, Signal, TablePrediction, TableR
 import { checkTableCard, checkTableSession } from './card.ts'
 import type { ReadCell } from './cells.ts'
 import { type ReadRow, RowReader, usualRow } from './rows.ts'
+import { type RowTexts, rowBatches, rowTexts, tokenInputs } from './texts.ts'
 
-/** How many rows go through the model together. */
+/** How many rows without texts go through the model together. */
 const together = 512
 /** A date that is missing: the least int64. */
 const missingDate = -(2n ** 63n)
 
+interface TableModelParts extends Parts<TableFileCard> {
+  texts: RowTexts | undefined
+}
+
 /** A model that predicts rows of a table. Predictions run one after another, in the order of their calls. */
 export class TableModel extends PlainModel<TableFileCard> {
   readonly kind = 'table'
-  readonly #parts: Parts<TableFileCard>
+  readonly #parts: TableModelParts
   readonly #reader: RowReader
 
-  constructor(parts: Parts<TableFileCard>) {
+  constructor(parts: TableModelParts) {
     super(parts)
     this.#parts = parts
     this.#reader = new RowReader(parts.card)
@@ -50,25 +55,38 @@ export class TableModel extends PlainModel<TableFileCard> {
 
   /** Predicts rows that were read. */
   async predictRead(rows: readonly ReadRow[], { signal }: { signal?: Signal } = {}): Promise<TablePrediction[]> {
-    const found: TablePrediction[] = []
-    for (let from = 0; from < rows.length; from += together)
-      found.push(...(await this.#parts.turns.run(() => this.#run(rows.slice(from, from + together)), signal)))
+    const { turns, texts, card } = this.#parts
+    const found = new Array<TablePrediction>(rows.length)
+    const columns = card.inputs.flatMap(({ kind }, i) => (kind === 'text' ? [i] : []))
+    const tokens = texts && rows.map(({ cells }) => columns.map(i => texts.tokens(cells[i] as string)))
+    for (const places of tokens ? rowBatches(tokens) : inOrder(rows.length)) {
+      const some = places.map(row => rows[row]!)
+      const own = tokens && columns.map((_, c) => places.map(row => tokens[row]![c]))
+      const answers = await turns.run(() => this.#run(some, own ?? []), signal)
+      for (const [at, row] of places.entries()) found[row] = answers[at]!
+    }
     return found
   }
 
-  async #run(rows: readonly ReadRow[]): Promise<TablePrediction[]> {
+  /** tokens: of each column of texts, those of each row. */
+  async #run(
+    rows: readonly ReadRow[],
+    tokens: readonly (readonly (Int32Array | undefined)[])[],
+  ): Promise<TablePrediction[]> {
     const { session, ort, card } = this.#parts
     const { classes, outputs } = card
-    const feeds = Object.fromEntries(
-      card.inputs.map(({ name, kind }, i) => [
-        name,
-        tensorOf(
-          ort,
-          kind,
-          rows.map(({ cells }) => cells[i]!),
-        ),
-      ]),
-    )
+    const feeds: Record<string, OrtTensor> = {}
+    let text = 0
+    for (const [i, { name, kind, tokens: names }] of card.inputs.entries()) {
+      if (!names) {
+        const cells = rows.map(row => row.cells[i]!)
+        feeds[name] = tensorOf(ort, kind, cells)
+        continue
+      }
+      const { ids, mask, dims } = tokenInputs(tokens[text++]!, card.texts!)
+      feeds[names.ids] = new ort.Tensor('int64', ids, dims)
+      feeds[names.mask] = new ort.Tensor('int64', mask, dims)
+    }
     const names = [outputs.probabilities ?? outputs.values!, ...(outputs.label === undefined ? [] : [outputs.label])]
     const found = await session.run(feeds, names)
     const numbers = Float32Array.from(found[names[0]!]!.data as Float32Array)
@@ -85,6 +103,12 @@ export class TableModel extends PlainModel<TableFileCard> {
     })
   }
 }
+
+/** The places of rows without texts, some at a time. */
+const inOrder = (rows: number): number[][] =>
+  Array.from({ length: Math.ceil(rows / together) }, (_, part) =>
+    Array.from({ length: Math.min(together, rows - part * together) }, (_, i) => part * together + i),
+  )
 
 function tensorOf(ort: Ort, kind: TableFileCard['inputs'][number]['kind'], cells: readonly ReadCell[]): OrtTensor {
   const shape = [cells.length, 1]
@@ -106,6 +130,8 @@ export async function openTable(
 ): Promise<TableModel> {
   if (options.device === 'webgpu') throw notOnGpu(name, 'a model of a table', 'words and trees')
   checkTableCard(card, name)
+  const texts = await rowTexts(card, name)
   const sessions = await startOrt(bytes, name, host, options)
-  return new TableModel(await partsOf(sessions, { card, name, check: checkTableSession }, host, options))
+  const parts = await partsOf(sessions, { card, name, check: checkTableSession }, host, options)
+  return new TableModel({ ...parts, texts })
 }

@@ -55,7 +55,10 @@ export const table: ServedKind = {
   },
   key: () => 'row',
   predict: (model: ServedTable, rows: readonly ReadRow[]) => model.predictRead(rows),
-  said: ({ cells }: ReadRow) => `row ${JSON.stringify(cells).slice(0, 200)}`,
+  said: ({ cells, texts = [] }: ReadRow) => {
+    const shown = cells.map((cell, i) => (texts.includes(i) ? `text of ${String(cell).length} characters` : cell))
+    return `row ${JSON.stringify(shown).slice(0, 200)}`
+  },
   async given(contentType, body, reading) {
     const { card } = reading.model as ServedTable
     const { rows, many } = await rowsOf(contentType, body, { card, maxRows: reading.limits.maxRows })

@@ -2,7 +2,7 @@ import type { TableCardInput, TableFileCard } from '../../onnx/table-card.ts'
 import type { TensorAbout } from '../served-kind.ts'
 
 /** The tensor types of the columns: dates are whole seconds since 1970 in UTC. */
-export const datatypes = { number: 'FP64', category: 'BYTES', date: 'INT64' } as const
+export const datatypes = { number: 'FP64', category: 'BYTES', date: 'INT64', text: 'BYTES' } as const
 
 /** The inputs of the Open Inference Protocol: one for each column. */
 export const columnInputs = ({ inputs }: TableFileCard): TensorAbout[] =>
@@ -26,6 +26,7 @@ function columnSchema({ kind, vocabulary, usual }: TableCardInput): object {
   if (kind === 'number') return { type: ['number', 'string', 'null'], description: 'A number.', ...example }
   if (kind === 'date')
     return { type: ['string', 'number', 'null'], description: 'A date such as 2024-07-01 or 2024-07-01T18:30:00Z.' }
+  if (kind === 'text') return { type: ['string', 'number', 'boolean', 'null'], description: 'A text.', ...example }
   const words =
     vocabulary && vocabulary.length <= mostWords
       ? `A word: ${vocabulary.map(word => JSON.stringify(word)).join(', ')}. `

@@ -4,12 +4,21 @@ import type { Report } from '../../base/progress.ts'
 import type { MissingRule } from '../../cells/missing.ts'
 import { isPacked } from './csv-text.ts'
 import { carriageReturn, lineFeed, Pass, type PassFile, type PassResult } from './pass-columns.ts'
+import { type RowReader, rowReader } from './row-reader.ts'
 
 export interface PassOptions {
   missing: MissingRule
   report: Report
   signal: AbortSignal | undefined
+  /** Reads the rows that it takes. Default: the addon's, for large files. */
+  fast?: RowReader | false
 }
+
+/** Files of so many bytes are worth loading the addon. */
+const manyBytes = 8 << 20
+
+const fastFor = (files: readonly PassFile[]): RowReader | undefined =>
+  files.reduce((bytes, { path }) => bytes + statSync(path).size, 0) < manyBytes ? undefined : rowReader()
 
 /** Reads text files into typed columns in one pass over their bytes. A column is numbers or dates while all of its cells
  *  are such or mean a missing value; one where a word comes late is read again as words. Returns undefined where a file
@@ -22,7 +31,8 @@ export async function readInOnePass(
 ): Promise<PassResult | undefined> {
   if (files.some(({ delimiter, quote }) => delimiter.length !== 1 || quote.length !== 1 || delimiter > '\x7f'))
     return undefined
-  const pass = new Pass(names, options.missing, await rowsAtMost(files))
+  const { missing, fast = fastFor(files) } = options
+  const pass = new Pass(names, { missing, room: await rowsAtMost(files), fast: fast || undefined })
   for (;;) {
     pass.begin()
     for (const file of files) {

@@ -2,6 +2,7 @@ import type { MissingRule } from '../../cells/missing.ts'
 import type { Choice } from '../../data/types.ts'
 import { dateIn, numberIn } from './cells-of-bytes.ts'
 import { mostWords, type RawColumn, tooManyWords } from './raw.ts'
+import type { RowReader } from './row-reader.ts'
 import { WordsOfBytes } from './words-of-bytes.ts'
 
 /** A text file of the pass, and the column of each of its cells; -1 for cells that are not read. */
@@ -27,8 +28,12 @@ export const [lineFeed, carriageReturn] = [0x0a, 0x0d] as const
 
 /** A column that changes within so many rows lets the pass begin anew. */
 const firstRows = 65_536
+/** Words for a missing value that the fast reader knows of each column. */
+const mostKnown = 16
+/** After rows that the fast reader does not take, at most so many are read without it. */
+const mostSlow = 256
 
-/** What a column is so far. `done`: an earlier pass has read it. */
+/** What a column is so far. `done`: an earlier pass has read it. `native/tables/rows.cpp` has the same numbers. */
 const [skipped, open, number, date, words, done] = [0, 1, 2, 3, 4, 5]
 
 /** The columns of a pass over text files in the making. */
@@ -43,6 +48,8 @@ export class Pass {
   readonly #codes: (Int32Array | undefined)[]
   readonly #words: (WordsOfBytes | undefined)[]
   readonly #missed: Map<string, number>[]
+  /** Words for missing values that were seen in a column of numbers or dates, and how often the fast reader met each. */
+  readonly #known: (KnownWords | undefined)[]
   /** Words for missing values in the row that is read. */
   #inRow: { column: number; word: string }[] = []
   readonly #change = new Set<number>()
@@ -50,8 +57,17 @@ export class Pass {
   #room: number
   #scratch = Buffer.alloc(256)
   rows = 0
+  readonly #fast: RowReader | undefined
+  /** Rows that are read before the fast reader tries again, and how many those were the last time. */
+  #wait = 0
+  #waited = 0
 
-  constructor(names: readonly (string | undefined)[], missing: MissingRule, room: number) {
+  /** `fast` reads the rows that it takes; all others, and all without it, are read here, to the same columns. */
+  constructor(
+    names: readonly (string | undefined)[],
+    { missing, room, fast }: { missing: MissingRule; room: number; fast?: RowReader | undefined },
+  ) {
+    this.#fast = fast
     this.#names = names
     this.#missing = missing
     this.#room = room
@@ -62,6 +78,7 @@ export class Pass {
     this.#codes = names.map(() => undefined)
     this.#words = names.map(() => undefined)
     this.#missed = names.map(() => new Map())
+    this.#known = names.map(() => undefined)
   }
 
   begin(): void {
@@ -82,7 +99,7 @@ export class Pass {
       this.#kinds[column] = done
       if (!anew) continue
       this.#kinds[column] = this.#isWords[column] ? words : open
-      this.#missed[column]!.clear()
+      this.#forget(column)
       this.#values[column] = undefined
     }
     if (!anew) this.#room = this.rows
@@ -90,12 +107,17 @@ export class Pass {
       this.#kinds[column] = words
       this.#isWords[column] = 1
       this.#values[column] = undefined
-      this.#missed[column]!.clear()
+      this.#forget(column)
     }
     for (const [column, kind] of this.#kinds.entries()) if (kind === words) this.#startWords(column)
     const again = this.#change.size > 0
     this.#change.clear()
     return again
+  }
+
+  #forget(column: number): void {
+    this.#missed[column]!.clear()
+    this.#known[column] = undefined
   }
 
   /** Whether all that is filled in a column are words: those for missing values, or mostly `inf`. */
@@ -113,59 +135,89 @@ export class Pass {
 
   /** Reads the rows of these bytes up to `end`, which is behind a line end. Returns where the first row begins that does
    *  not end before it, or -1 for bytes that are not plain. */
-  rowsIn(bytes: Buffer, end: number, { delimiter, quote, columns }: PassFile): number {
-    const [cut, mark] = [delimiter.charCodeAt(0), quote.charCodeAt(0)]
-    const width = columns.length
-    const [kinds, values] = [this.#kinds, this.#values]
+  rowsIn(bytes: Buffer, end: number, file: PassFile): number {
     let at = 0
     while (at < end) {
       if (this.rows >= this.#room) this.#grow()
-      const start = at
-      let cell = 0
-      for (; ; cell++) {
-        let from = at
-        let to = at
-        let [source, ends] = [bytes, at]
-        if (bytes[at] === mark) {
-          const closed = this.#quoted(bytes, at, { end, mark })
-          if (closed < 0) return this.#backTo(start)
-          ends = closed + 1
-          const doubled = this.#doubled
-          source = doubled > 0 ? this.#scratch : bytes
-          from = doubled > 0 ? 0 : at + 1
-          to = doubled > 0 ? doubled : closed
-        } else {
-          let byte = bytes[ends]!
-          while (byte !== cut && byte !== lineFeed && byte !== carriageReturn) {
-            if (byte === mark) return -1
-            byte = bytes[++ends]!
-          }
-          to = ends
-        }
-        const byte = bytes[ends]!
-        if (byte !== cut && byte !== lineFeed && byte !== carriageReturn) return -1
-        if (byte !== cut && cell === 0 && ends === start) {
-          // A line without a sign is no row, unless its one column is empty.
-          if (width === 1) return -1
-          at = ends + (byte === carriageReturn && bytes[ends + 1] === lineFeed ? 2 : 1)
-          break
-        }
-        if (cell >= width) return -1
-        const column = columns[cell]!
-        if (column >= 0 && kinds[column] !== done) {
-          const value = kinds[column] === number ? numberIn(source, from, to) : undefined
-          if (value === undefined) this.#put(column, source, { from, to })
-          else values[column]![this.rows] = value
-        }
-        at = ends + 1
-        if (byte === cut) continue
-        if (byte === carriageReturn && bytes[at] === lineFeed) at++
-        if (cell !== width - 1) return -1
-        this.#rowDone()
-        break
+      if (this.#fast && this.#wait-- <= 0) {
+        const next = this.#readFast(this.#fast, bytes, { at, end, file })
+        this.#waited = next > at ? 0 : Math.min(mostSlow, 2 * this.#waited + 1)
+        this.#wait = this.#waited
+        at = next
+        if (at >= end || this.rows >= this.#room) continue
       }
+      const next = this.#rowIn(bytes, at, { end, file })
+      if (next <= at) return next < 0 ? -1 : at
+      at = next
     }
     return at
+  }
+
+  #readFast(read: RowReader, bytes: Buffer, { at, end, file }: { at: number; end: number; file: PassFile }): number {
+    const kinds = Uint8Array.from(file.columns, column => (column < 0 ? skipped : this.#kinds[column]!))
+    const arrays = file.columns.flatMap((column, cell) => {
+      const kind = kinds[cell]!
+      if (kind === words) return [this.#codes[column], ...this.#words[column]!.arrays, undefined]
+      if (kind !== number && kind !== date) return none(7)
+      const known = this.#known[column]
+      return [this.#values[column], ...(known?.words.arrays ?? none(5)), known?.counts]
+    })
+    const [delimiter, quote] = [file.delimiter.charCodeAt(0), file.quote.charCodeAt(0)]
+    const [next, row] = read({
+      ...{ bytes, end, at, row: this.rows, room: this.#room },
+      ...{ delimiter, quote, mostWords, kinds, arrays },
+    })
+    this.rows = row
+    return next
+  }
+
+  /** Reads one row. Returns where the next one begins; where it begins itself if it does not end before `end`; or -1 for bytes
+   *  that are not plain. */
+  #rowIn(bytes: Buffer, start: number, { end, file }: { end: number; file: PassFile }): number {
+    const { columns } = file
+    const [cut, mark] = [file.delimiter.charCodeAt(0), file.quote.charCodeAt(0)]
+    const width = columns.length
+    const [kinds, values] = [this.#kinds, this.#values]
+    let at = start
+    for (let cell = 0; ; cell++) {
+      let from = at
+      let to = at
+      let [source, ends] = [bytes, at]
+      if (bytes[at] === mark) {
+        const closed = this.#quoted(bytes, at, { end, mark })
+        if (closed < 0) return this.#backTo(start)
+        ends = closed + 1
+        const doubled = this.#doubled
+        source = doubled > 0 ? this.#scratch : bytes
+        from = doubled > 0 ? 0 : at + 1
+        to = doubled > 0 ? doubled : closed
+      } else {
+        let byte = bytes[ends]!
+        while (byte !== cut && byte !== lineFeed && byte !== carriageReturn) {
+          if (byte === mark) return -1
+          byte = bytes[++ends]!
+        }
+        to = ends
+      }
+      const byte = bytes[ends]!
+      if (byte !== cut && byte !== lineFeed && byte !== carriageReturn) return -1
+      // A line without a sign is no row, unless its one column is empty.
+      if (byte !== cut && cell === 0 && ends === start)
+        return width === 1 ? -1 : ends + (byte === carriageReturn && bytes[ends + 1] === lineFeed ? 2 : 1)
+      if (cell >= width) return -1
+      const column = columns[cell]!
+      if (column >= 0 && kinds[column] !== done) {
+        const value = kinds[column] === number ? numberIn(source, from, to) : undefined
+        if (value === undefined) this.#put(column, source, { from, to })
+        else values[column]![this.rows] = value
+      }
+      at = ends + 1
+      if (byte === cut) continue
+      if (byte === carriageReturn && bytes[at] === lineFeed) at++
+      if (cell !== width - 1) return -1
+      this.#rowDone()
+      return at
+    }
   }
 
   /** How many bytes the last quoted cell has in `#scratch`, or 0 where it has no doubled quotes. */
@@ -228,8 +280,12 @@ export class Pass {
   #putValue(column: number, bytes: Buffer, { from, to, kind }: { from: number; to: number; kind: number }): void {
     const value = kind === number ? numberIn(bytes, from, to) : dateIn(bytes, from, to)
     if (value !== undefined) this.#values[column]![this.rows] = value
-    else if (this.#isMissing(column, bytes.toString('utf8', from, to))) this.#values[column]![this.rows] = Number.NaN
-    else this.#becomeWords(column)
+    else if (this.#isMissing(column, bytes.toString('utf8', from, to))) {
+      this.#values[column]![this.rows] = Number.NaN
+      if (!this.#fast) return
+      const known = (this.#known[column] ??= { words: new WordsOfBytes(), counts: new Int32Array(mostKnown) })
+      if (known.words.size < mostKnown) known.words.code(bytes, from, to)
+    } else this.#becomeWords(column)
   }
 
   /** The first cell of a column that is filled says what the column is. */
@@ -294,7 +350,8 @@ export class Pass {
       const [values, codes, own] = [this.#values[column], this.#codes[column], this.#words[column]]
       if (values) {
         const type = this.#isDate[column] ? 'date' : 'number'
-        columns.push({ name, type, values: fitted(values, this.rows), missing: this.#missed[column]!, plain: true })
+        const missing = together(this.#missed[column]!, this.#known[column])
+        columns.push({ name, type, values: fitted(values, this.rows), missing, plain: true })
         continue
       }
       const texts = own ? own.texts() : []
@@ -304,6 +361,21 @@ export class Pass {
     }
     return { rows: this.rows, columns, choices: this.#choices }
   }
+}
+
+const none = (count: number): undefined[] => Array(count).fill(undefined)
+
+interface KnownWords {
+  words: WordsOfBytes
+  counts: Int32Array
+}
+
+/** How often each word for a missing value was there, by both readers. */
+function together(missed: ReadonlyMap<string, number>, known: KnownWords | undefined): ReadonlyMap<string, number> {
+  const all = new Map(missed)
+  for (const [i, word] of (known?.words.texts() ?? []).entries())
+    if (known!.counts[i]! > 0) all.set(word, (all.get(word) ?? 0) + known!.counts[i]!)
+  return all
 }
 
 /** The first values; a copy where much more room was made than is needed. */

@@ -8,7 +8,16 @@ export class WordsOfBytes {
   #hashes = new Int32Array(1 << 8)
   /** Numbers of words plus 1, by hash; 0 where free. Its length is a power of 2. */
   #slots = new Int32Array(1 << 10)
-  size = 0
+  #size = new Int32Array(1)
+
+  get size(): number {
+    return this.#size[0]!
+  }
+
+  /** What the reader of `row-reader.ts` fills: it adds words where these arrays have room. */
+  get arrays(): readonly [Uint8Array, Uint32Array, Int32Array, Int32Array, Int32Array] {
+    return [this.#pool, this.#starts, this.#hashes, this.#slots, this.#size]
+  }
 
   /** The number of the word in these bytes. */
   code(bytes: Uint8Array, from: number, to: number): number {
@@ -31,7 +40,7 @@ export class WordsOfBytes {
   }
 
   #add(bytes: Uint8Array, from: number, { to, hash, slot }: { to: number; hash: number; slot: number }): number {
-    const word = this.size++
+    const word = this.#size[0]!++
     const start = this.#starts[word]!
     const end = start + to - from
     if (end > this.#pool.length) this.#pool = grown(this.#pool, 2 * end)

@@ -1,4 +1,5 @@
 import { encodedPart } from '../encoded.ts'
+import { gather, gatherCodes } from '../gather.ts'
 import type { Encoded, Encoding, Frame } from '../types.ts'
 
 /** Applies an encoding to the rows of a frame. */
@@ -16,9 +17,9 @@ export const framePart = (frame: Frame, rows: ArrayLike<number>): Frame => ({
   source: frame.source,
   rows: rows.length,
   columns: frame.columns.map(column => {
-    if (column.type !== 'words') return { ...column, values: Float64Array.from(rows, row => column.values[row]!) }
+    if (column.type !== 'words') return { ...column, values: gather(column.values, rows) }
     const { codes, words } = column.values
-    const part = { ...column, values: { words, codes: Int32Array.from(rows, row => codes[row]!) } }
+    const part = { ...column, values: { words, codes: gatherCodes(codes, rows) } }
     return column.told ? { ...part, told: rowsOf(column.told, frame.rows, rows) } : part
   }),
 })

@@ -63,28 +63,37 @@ export function rowLosses({ task, classes, values }: Targets, outputs: Float64Ar
 }
 
 function slicesOf(column: FrameColumn): { where: string; rows: number[] }[] {
-  const groups = new Map<string, number[]>()
-  const add = (where: string, row: number) => {
-    const rows = groups.get(where)
-    if (rows) rows.push(row)
-    else groups.set(where, [row])
+  const { names, of } = column.type === 'words' ? byWord(column.values) : byQuarter(column)
+  const groups = Array.from({ length: names.length + 1 }, (): number[] => [])
+  for (let row = 0; row < of.length; row++) groups[of[row]! < 0 ? names.length : of[row]!]!.push(row)
+  return groups.flatMap((rows, i) => (rows.length > 0 ? [{ where: names[i] ?? 'missing', rows }] : []))
+}
+
+/** The group of each row, -1 where the value is missing, and the names of the groups. */
+interface Groups {
+  names: readonly string[]
+  of: Int32Array
+}
+
+const byWord = ({ codes, words }: { codes: Int32Array; words: readonly string[] }): Groups => ({
+  names: words.map(word => `= ${word}`),
+  of: codes,
+})
+
+function byQuarter({ values, type }: Extract<FrameColumn, { type: 'number' | 'date' }>): Groups {
+  const sorted = values.filter(v => !Number.isNaN(v)).sort()
+  const edges = [
+    ...new Set(Array.from({ length: parts - 1 }, (_, i) => sorted[Math.floor(((i + 1) * sorted.length) / parts)]!)),
+  ]
+  const of = new Int32Array(values.length).fill(-1)
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row]!
+    if (Number.isNaN(value)) continue
+    let i = 0
+    while (i < edges.length && value >= edges[i]!) i++
+    of[row] = i
   }
-  if (column.type === 'words') {
-    const { codes, words } = column.values
-    for (const [row, code] of codes.entries()) add(code < 0 ? 'missing' : `= ${words[code]}`, row)
-  } else {
-    const sorted = column.values.filter(v => !Number.isNaN(v)).sort()
-    const edges = [
-      ...new Set(Array.from({ length: parts - 1 }, (_, i) => sorted[Math.floor(((i + 1) * sorted.length) / parts)]!)),
-    ]
-    const names = Array.from({ length: edges.length + 1 }, (_, i) => between(edges, i, column.type))
-    for (const [row, value] of column.values.entries()) {
-      let i = 0
-      while (i < edges.length && value >= edges[i]!) i++
-      add(Number.isNaN(value) ? 'missing' : names[i]!, row)
-    }
-  }
-  return [...groups].map(([where, rows]) => ({ where, rows }))
+  return { names: Array.from({ length: edges.length + 1 }, (_, i) => between(edges, i, type)), of }
 }
 
 /** The name of a quarter: `< 3`, `3 to 7`, `≥ 7`. */

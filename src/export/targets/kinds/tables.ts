@@ -22,7 +22,7 @@ function probesOf(card: TableFileCard): Probe[] {
     const body = sent(card, row)
     const { cells } = reader.read(body, `row ${i + 1}`)
     const same = inputs.every(({ name, kind }, c) => {
-      if (kind === 'category') return true // words for a missing value are known to the graph, too
+      if (kind === 'category' || kind === 'text') return true // words for a missing value are known to the graph, too
       const own = row[name] ?? null
       return own === null ? Number.isNaN(cells[c]) : own === cells[c]
     })
