@@ -18,6 +18,7 @@ import { cacheFolder } from '../src/base/files.ts'
 import { purpose, rng, shuffle } from '../src/base/random.ts'
 import { texts } from '../src/text/domain/texts.ts'
 import { hashOf } from '../src/text/hash.ts'
+import { library } from '../src/torch/index.ts'
 import { measuredOn } from './machine.ts'
 import { rivalEnv } from './rival.ts'
 
@@ -46,7 +47,11 @@ interface Result {
   way: string
   accuracy: number
   seconds: number
+  /** Seconds of processor, of all threads: other programs on the machine change them less. */
+  cpuSeconds: number
+  threads: number
   pairs?: string
+  versions?: Record<string, string>
 }
 
 const file = 'bench/results/few-texts.json'
@@ -78,7 +83,7 @@ for (const [set, read] of Object.entries(sets)) {
     for (const seed of flags.seeds!.split(',').map(Number)) {
       const parts = dealt(rows, { count, seed })
       for (const way of flags.ways!.split(',') as (keyof typeof ways)[]) {
-        const start = performance.now()
+        const [start, cpu] = [performance.now(), process.cpuUsage()]
         const table = join(folder, 'table.csv')
         const cell = (text: string) => `"${text.replaceAll('"', '""')}"`
         const lines = parts.map(({ text, label, part }) => `${cell(text)},${label},${part}`)
@@ -87,9 +92,11 @@ for (const [set, read] of Object.entries(sets)) {
         rmSync(out, { recursive: true, force: true })
         const { test } = await recipe.train(table, { ...options, ...ways[way], seed, out })
         const seconds = (performance.now() - start) / 1000
+        const { user, system } = process.cpuUsage(cpu)
+        const time = { seconds, cpuSeconds: (user + system) / 1e6, threads: library().threads }
         const log = readFileSync(join(out, 'events.jsonl'), 'utf8')
         const pairs = /"what":"pairs","value":"([^"]*)"/.exec(log)?.[1]
-        note({ set, count, seed, way, accuracy: test!.metrics.accuracy!, seconds, ...(pairs ? { pairs } : {}) })
+        note({ set, count, seed, way, accuracy: test!.metrics.accuracy!, ...time, ...(pairs ? { pairs } : {}) })
       }
       if (flags.python) rival(set, { count, seed, parts })
     }
@@ -110,7 +117,10 @@ function rival(
     encoding: 'utf8',
   })
   if (ran.status !== 0) throw new Error(ran.stderr)
-  const found = JSON.parse(ran.stdout.trim().split('\n').at(-1)!) as { accuracy: number; seconds: number }
+  const found = JSON.parse(ran.stdout.trim().split('\n').at(-1)!) as Pick<
+    Result,
+    'accuracy' | 'seconds' | 'cpuSeconds' | 'threads'
+  >
   note({ set, count, seed, way: flags.both ? 'setfit (Python), validation texts too' : 'setfit (Python)', ...found })
 }
 
@@ -127,7 +137,7 @@ function note(result: Result): void {
     const mean = (of: (r: Result) => number) => own.reduce((sum, r) => sum + of(r), 0) / own.length
     summary[`${set}, ${count} a class`] ??= {}
     summary[`${set}, ${count} a class`]![way] =
-      `${(100 * mean(r => r.accuracy)).toFixed(1)} % in ${mean(r => r.seconds).toFixed(0)} s (${own.length})`
+      `${(100 * mean(r => r.accuracy)).toFixed(1)} % in ${mean(r => r.seconds).toFixed(1)} s, ${mean(r => r.cpuSeconds).toFixed(1)} s of processor (${own.length})`
   }
   writeFileSync(file, `${JSON.stringify({ ...measuredOn(), summary, results }, null, 1)}\n`)
 }

@@ -9,8 +9,8 @@
  *  - all processes end within seconds, or go on if they have to, and the output says which rank was the reason;
  *  - no process is left, and no temporary folder or lock after the last run;
  *  - metrics.csv has each epoch once, and events.jsonl each step;
- *  - the weights are those of a run that nobody disturbed: on the same number of ranks bit by bit, else to 1e-4. The last layer is
- *    fitted to its optimum at the end by a search that rounding may end a step earlier or later: it is compared to 0.1 there.
+ *  - the weights are those of a run that nobody disturbed: on the same number of ranks bit by bit, else to 1e-4. Those of the last
+ *    layer, which is fitted to its optimum at the end, are told apart.
  *
  *  Prints a line for each round. Writes bench/results/ranks-chaos.json; with `--from` the rounds are added to those that are there. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -40,8 +40,8 @@ const counts = values.ranks.split(',').map(Number)
 const [silence, grace, join_] = [6, 5, 20]
 /** A group that is harmed has this long to end: whatever of these comes first, and some seconds of a slow machine. */
 const ends = silence + grace + join_ + 15
-/** How far weights of other numbers of ranks may be apart (docs/ranks.md says why the last layer's are further). */
-const bounds = { trained: 1e-4, fitted: 0.1 }
+/** How far weights of other numbers of ranks may be apart. */
+const bounds = { trained: 1e-4, fitted: 1e-4 }
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-chaos-'))
 const path = (...parts: string[]) => join(folder, ...parts)

@@ -113,8 +113,11 @@ export interface Fault {
 
 const named = (v: number) =>
   v === 0 ? 'rank 0(?: of \\d+|, which keeps the group together,)?' : `rank ${v}(?: of \\d+)?`
+/** What the output says of a rank that is gone. A rank 0 that was stopped before it listened is not reached. */
 const lost = (v: number) =>
-  new RegExp(`${named(v)} (was killed by SIGKILL|has given no sign of life|can't be reached|did not come within)`)
+  new RegExp(
+    `${named(v)} (was killed by SIGKILL|has given no sign of life|can't be reached|did not come within)${v === 0 ? '|could not reach rank 0 at' : ''}`,
+  )
 
 async function turns(group: Group, victim: number, random: Random): Promise<void> {
   while (group.processes().length > 0) {

@@ -19,10 +19,6 @@ import type { TriedSnapshot } from './head-state.ts'
  *  the mean loss; scikit-learn's C = 1 / (N · l2). */
 export const penalties = [3, 1, 0.3, 0.1, 0.03, 0.01]
 
-/** A search ends when a step lowers the loss by less than this share: smaller steps no longer change which head is
- *  best. */
-const tolerance = 1e-5
-
 /** The optimum of the last layer. */
 export interface Optimum {
   best: Snapshot & Validated & { l2: number }
@@ -69,8 +65,8 @@ export async function headOptimum(
   const views = features.views + 1
   const began = performance.now()
   const { objective, classWeights: weights } = learn.options
-  const tried: TriedSnapshot[] = [...known.tried]
-  const l2s = chosen ? penalties.filter(l2 => l2 >= chosen.l2) : penalties
+  const l2s = chosen ? [chosen.l2] : penalties
+  const tried = known.tried.filter(({ l2 }) => l2s.includes(l2))
   const enough = async (model: LinearModel, point?: Float64Array) => {
     setLinear(net, features.train, model, classes)
     const evaluation = await learn.validate()
@@ -86,9 +82,10 @@ export async function headOptimum(
   }
   if (!known.searched) {
     const rows = { ...rowsSeen(features, answers, learn.options), weights }
-    await optima(objective, rows, l2s, { enough, done: tried.length, from: known.point, iterations, signal })
+    const from = tried.length > 0 ? known.point : undefined
+    await optima(objective, rows, l2s, { enough, done: tried.length, from, iterations, signal })
   }
-  const best = chosen ? tried.at(-1)! : tried.reduce((a, b) => (isBetter(b, a) ? b : a))
+  const best = chosen ? tried[0]! : tried.reduce((a, b) => (isBetter(b, a) ? b : a))
   const start = chosen ? best : tried.find(withinOneError(objective, best))!
 
   learn.network.net.loadStateDict(best.state)
@@ -175,15 +172,10 @@ async function optima(
   const rest = l2s.slice(done)
   const limit = iterations === undefined ? {} : { iterations }
   if (y instanceof Int32Array) {
-    await logisticPath({ x, y, weights }, names.length, rest, { tolerance, enough, from, signal, ...limit })
+    await logisticPath({ x, y, weights }, names.length, rest, { enough, from, signal, ...limit })
   } else if (task === 'multi') {
-    await sigmoidPath({ x, y: y as Float32Array, weights }, names.length, rest, {
-      tolerance: tolerance / 10,
-      enough,
-      from,
-      signal,
-      ...limit,
-    })
+    const known = { x, y: y as Float32Array, weights }
+    await sigmoidPath(known, names.length, rest, { enough, from, signal, ...limit })
   } else {
     const { mean, std } = scale!
     const width = names.length

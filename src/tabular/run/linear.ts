@@ -25,11 +25,7 @@ export async function linearModel(
   const { task, classes, values } = part.y
   const models =
     task === 'single'
-      ? await logisticPath({ x, y: Int32Array.from(values) }, classes.length, strengths, {
-          iterations: 100,
-          tolerance: 1e-5,
-          signal,
-        })
+      ? await logisticPath({ x, y: Int32Array.from(values) }, classes.length, strengths, { signal })
       : await numbers(x, values, widthOf(part.y), signal)
   const outputsOf = (own: typeof models, rows: Encoded): Float64Array[] => {
     const all = own.map(() => new Float64Array(rows.rows * classes.length))

@@ -1,7 +1,8 @@
 import { TrainingError } from '../../base/errors.ts'
 import { aten, F, fromArray, scope, type Tensor } from '../../torch/index.ts'
 import { turn } from '../stop.ts'
-import { lbfgs } from './lbfgs.ts'
+import { lbfgs, type Minimum } from './lbfgs.ts'
+import { jointCurvature, ownCurvature, type Preconditioner } from './precondition.ts'
 
 /** Features of labelled samples. x: float32 [N × F], y: [N]. */
 export interface LabelledFeatures {
@@ -30,6 +31,9 @@ export interface LogisticModel extends LinearModel {
 /** When a search ends. If its signal is aborted, it throws `Stopped`. */
 export interface PathOptions {
   iterations?: number
+  /** The Newton decrement at which a search ends (see `lbfgs`). The loss is above its minimum by half of its square, and
+   *  the weights are about tolerance / √l2 from the optimum at most. Default: 1e-6. Below 1e-4 the last steps are
+   *  computed in float64, so that rounding does not decide where the search ends. */
   tolerance?: number
   /** Called with each solution as it is found. If it returns true, the weaker strengths are skipped. */
   enough?: ((model: LogisticModel, point: Float64Array) => boolean | Promise<boolean>) | undefined
@@ -38,10 +42,13 @@ export interface PathOptions {
   signal?: AbortSignal | undefined
 }
 
+/** A search that ends at this decrement or a larger one is a quick one, in float32. An exact one goes on in float32 down to
+ *  the second decrement, which is above what its rounding adds to gradients. */
+const [quick, float32To] = [1e-4, 1e-5]
+
 /** Multinomial logistic regression to its optimum: mean cross-entropy + l2/2 · ‖W‖², as scikit-learn's
- *  LogisticRegression with C = 1 / (N · l2); the biases have no penalty. Solved by L-BFGS over standardised features
- *  (the penalty is on the weights for the raw features), for many values of `l2` from the strongest on; each search
- *  begins at the last solution. */
+ *  LogisticRegression with C = 1 / (N · l2); the biases have no penalty. Solved by preconditioned L-BFGS, for many values
+ *  of `l2` from the strongest on; each search begins at the last solution. */
 export async function logisticPath(
   { x, y, weights }: LabelledFeatures,
   classes: number,
@@ -50,15 +57,19 @@ export async function logisticPath(
 ): Promise<LogisticModel[]> {
   const n = y.length
   const total = weights ? y.reduce((sum, c) => sum + weights[c]!, 0) : n
+  const ofClass = (like: Tensor) => fromArray(Float32Array.from(weights!), [classes]).to(like.dtype)
   return path(x, n, l2s, options, {
-    target: (from, count) => fromArray(BigInt64Array.from(y.subarray(from, from + count), BigInt), [1, count, 1]),
-    loss: (logits, target, all) => {
-      const weight = weights ? { weight: fromArray(Float32Array.from(weights), [classes]) } : {}
-      if (all) return F.crossEntropy(logits, target, weight)
-      return F.crossEntropy(logits, target, { ...weight, reduction: 'sum' }).div(total)
+    target: (from, count) => fromArray(BigInt64Array.from(y.subarray(from, from + count), BigInt), [count]),
+    loss(logits, target) {
+      const how = { ...(weights && { weight: ofClass(logits) }), reduction: 'sum' } as const
+      return F.crossEntropy(logits.unsqueeze(0), target.unsqueeze(0), how).div(total)
+    },
+    bends(logits, target) {
+      const p = logits.softmax(0)
+      const bent = p.mul(p.neg().add(1)).div(total)
+      return weights ? bent.mul(aten.index_select(ofClass(logits), 0, target)) : bent
     },
     start: new Float64Array(classes),
-    bend: new Float64Array(classes).fill((classes - 1) / classes ** 2), // p(1 − p) where p = 1/classes
   })
 }
 
@@ -69,34 +80,33 @@ export async function sigmoidPath(
   { x, y, weights }: AnsweredFeatures,
   classes: number,
   l2s: readonly number[],
-  { tolerance = 1e-7, ...options }: PathOptions = {},
+  options: PathOptions = {},
 ): Promise<LogisticModel[]> {
   const n = rowsOf('sigmoidPath', y, classes)
   const means = columnMeans(y, classes)
   const shares = means.map(p => Math.min(1 - 0.5 / n, Math.max(0.5 / n, p)))
-  const told = Float32Array.from(means, p => (p > 0 && p < 1 ? 1 / n : 0))
-  return path(
-    x,
-    n,
-    l2s,
-    { tolerance, ...options },
-    {
-      target: (from, count) => answers(y.subarray(from * classes, (from + count) * classes), count, classes),
-      loss: (logits, target) =>
-        F.bceWithLogits(logits, target, {
-          weight: fromArray(told, [1, classes, 1, 1]),
-          ...(weights ? { posWeight: fromArray(Float32Array.from(weights), [1, classes, 1, 1]) } : {}),
-          reduction: 'sum',
-        }),
-      start: shares.map(p => Math.log(p / (1 - p))),
-      bend: shares.map(p => p * (1 - p)),
+  const told = Float64Array.from(means, p => (p > 0 && p < 1 ? 1 / n : 0))
+  const column = (values: ArrayLike<number>, like: Tensor) =>
+    fromArray(Float64Array.from(values), [classes, 1]).to(like.dtype)
+  return path(x, n, l2s, options, {
+    target: (from, count) =>
+      fromArray(y.subarray(from * classes, (from + count) * classes), [count, classes])
+        .transpose(0, 1)
+        .contiguous(),
+    loss: (logits, target) =>
+      F.bceWithLogits(logits, target.to(logits.dtype), {
+        weight: column(told, logits),
+        ...(weights ? { posWeight: column(weights, logits) } : {}),
+        reduction: 'sum',
+      }),
+    bends(logits, target) {
+      const p = logits.sigmoid()
+      const bent = p.mul(p.neg().add(1)).mul(column(told, logits))
+      return weights ? bent.mul(target.to(logits.dtype).mul(column(weights, logits).sub(1)).add(1)) : bent
     },
-  )
+    start: shares.map(p => Math.log(p / (1 - p))),
+  })
 }
-
-/** Targets [N × C] in the layout of the convolution's output: [1, C, N, 1]. */
-const answers = (y: Float32Array, n: number, c: number): Tensor =>
-  fromArray(y, [n, c]).transpose(0, 1).reshape(1, c, n, 1).contiguous()
 
 /** The number of samples in `y`. */
 export function rowsOf(op: string, y: ArrayLike<number>, c: number): number {
@@ -115,157 +125,199 @@ export function columnMeans(values: Float32Array, c: number): Float64Array {
 interface Loss {
   /** The targets of `count` samples from `from` on. */
   target(from: number, count: number): Tensor
-  /** The loss of logits [1, C, N, 1] of `all` samples, or of some: then their share of the whole loss. */
-  loss(logits: Tensor, target: Tensor, all: boolean): Tensor
-  /** The first biases, and the second derivative of the loss by each. */
+  /** The share that the logits [C × n] of some samples have in the whole loss. */
+  loss(logits: Tensor, target: Tensor): Tensor
+  /** The second derivative of that by each logit: [C × n]. */
+  bends(logits: Tensor, target: Tensor): Tensor
+  /** The first biases. */
   start: Float64Array
-  bend: Float64Array
 }
 
-/** The most logits at a time: 256 MB. More are computed in blocks; between two blocks the signal is checked. */
-const blockNumbers = 2 ** 26
+/** The most bytes of logits, and the most features in float64 (8 MB), at a time. Between two blocks the signal is
+ *  checked. */
+const [blockBytes, blockFeatures] = [2 ** 28, 2 ** 20]
+
+/** A part of a search. */
+interface Stage {
+  until: number
+  dtype: 'float32' | 'float64'
+  /** The preconditioner that it makes for the point where it begins. Default: that of the stage before. */
+  curvature?: 'own' | 'joint'
+}
+
+/** The stages of a search that ends at this decrement. */
+const stages = (tolerance: number): Stage[] =>
+  tolerance >= quick
+    ? [{ until: tolerance, dtype: 'float32', curvature: 'own' }]
+    : [
+        { until: 0.1, dtype: 'float32', curvature: 'joint' },
+        { until: float32To, dtype: 'float32', curvature: 'joint' },
+        { until: tolerance, dtype: 'float64' },
+      ]
 
 async function path(
   x: Float32Array,
   n: number,
   l2s: readonly number[],
-  { iterations = 150, tolerance = 1e-6, enough, from, signal }: PathOptions,
-  { target: makeTarget, loss, start: biases, bend }: Loss,
+  { iterations = 500, tolerance = 1e-6, enough, from, signal }: PathOptions,
+  loss: Loss,
 ): Promise<LogisticModel[]> {
-  const classes = biases.length
+  const classes = loss.start.length
   const width = x.length / n
-  const per = Math.max(1, Math.min(n, Math.floor(blockNumbers / classes)))
-  const { blocks, spread, centre } = scope(() => {
+  const { rows, centre, variances } = scope(() => {
     const raw = fromArray(x, [n, width], { copy: false })
     const mean = raw.mean(0)
-    const deviation = aten.clamp_min(aten.std(raw, [0]), 1e-4)
-    // One picture of N pixels with F channels: a 1×1 convolution is the same product, and fast in every libtorch.
-    const standard = aten.div_(raw.sub(mean), deviation) // in place: there may be many features
-    const blocks = Array.from({ length: Math.ceil(n / per) }, (_, i) => {
-      const [from, count] = [i * per, Math.min(per, n - i * per)]
-      const rows = count === n ? standard : standard.narrow(0, from, count)
-      return {
-        standard: rows.transpose(0, 1).reshape(1, width, count, 1).contiguous(),
-        target: makeTarget(from, count),
-      }
-    })
-    const [spread, centre] = [deviation.data() as Float32Array, mean.data() as Float32Array]
-    return { blocks, spread, centre }
+    const variances = aten.var(raw, [0], { unbiased: false }).data() as Float32Array
+    return { rows: raw.sub(mean), centre: mean.data() as Float32Array, variances }
   })
-  const between = async () => {
-    await turn(signal)
-  }
+  const between = () => turn(signal)
   const models: LogisticModel[] = []
   try {
     let point = new Float64Array(classes * (width + 1))
-    if (from) point.set(from)
-    else point.set(biases, classes * width)
+    point.set(from ?? loss.start, from ? 0 : classes * width)
     for (const l2 of l2s) {
-      const problem = { blocks, loss, spread, l2, classes, width, between }
-      const unit = units(problem, bend)
-      const solve = async (u: Float64Array, g: Float64Array) => {
-        const value = await objective(times(u, unit), g, problem)
-        for (let i = 0; i < g.length; i++) g[i]! *= unit[i]!
-        return value
-      }
-      const start = times(
-        point,
-        unit.map(v => 1 / v),
-      )
-      const { x: u, converged, iterations: taken } = await lbfgs(solve, start, { iterations, tolerance, between })
-      point = times(u, unit)
-      const model = { ...unstandardise(point, { spread, centre, classes, width }), iterations: taken, converged }
-      models.push(model)
-      if (await enough?.(model, point)) break
+      const problem = { rows, variances, n, classes, width, l2, loss, between }
+      const found = await minimum(problem, point, { iterations, tolerance })
+      point = Float64Array.from(found.x)
+      const { iterations: taken, converged } = found
+      models.push({ ...uncentred(point, { centre, classes, width }), iterations: taken, converged })
+      if (await enough?.(models.at(-1)!, point)) break
     }
   } finally {
-    for (const block of blocks) {
-      block.standard.dispose()
-      block.target.dispose()
-    }
+    rows.dispose()
   }
   return models
 }
 
 interface Problem {
-  /** The samples in blocks with at most `blockNumbers` logits each. */
-  blocks: readonly { standard: Tensor; target: Tensor }[]
-  /** Awaited between two blocks. */
-  between(): Promise<void>
-  loss: Loss['loss']
-  spread: Float32Array
-  l2: number
+  /** float32 [N × F], centred; and the variance of each feature. */
+  rows: Tensor
+  variances: Float32Array
+  n: number
   classes: number
   width: number
-}
-function times(a: Float64Array, b: Float64Array): Float64Array<ArrayBuffer> {
-  const out = new Float64Array(a.length)
-  for (let i = 0; i < out.length; i++) out[i] = a[i]! * b[i]!
-  return out
-}
-
-/** The scale of each parameter in which the objective has curvature of about 1, so that L-BFGS converges fast:
- *  1/√(bend + l2/σ²) for a weight. */
-function units({ spread, l2, classes, width }: Problem, bend: Float64Array): Float64Array {
-  const out = new Float64Array(classes * (width + 1))
-  for (let c = 0, i = 0; c < classes; c++)
-    for (let f = 0; f < width; f++, i++) out[i] = 1 / Math.sqrt(bend[c]! + l2 / spread[f]! ** 2)
-  for (let c = 0; c < classes; c++) out[classes * width + c] = 1 / Math.sqrt(bend[c]!)
-  return out
+  l2: number
+  loss: Loss
+  /** Awaited between two blocks. */
+  between(): Promise<void>
 }
 
-/** The parameters are W·σ (row by row), then the biases. */
+/** Searches from `start` in stages. */
+async function minimum(
+  problem: Problem,
+  start: Float64Array,
+  { iterations, tolerance }: { iterations: number; tolerance: number },
+): Promise<Pick<Minimum, 'x' | 'iterations' | 'converged'>> {
+  const { between } = problem
+  let found: Minimum = { x: start, value: 0, iterations: 0, converged: false, steps: [] }
+  let precondition: Preconditioner | undefined
+  let [taken, done] = [0, 0]
+  const plan = stages(tolerance)
+  try {
+    for (const { until, dtype, curvature } of plan) {
+      if (curvature && (taken > 0 || !precondition)) {
+        precondition?.dispose()
+        precondition = await preconditioner(problem, found.x, curvature)
+      }
+      const f = (p: Float64Array, g: Float64Array) => objective(p, g, problem, dtype)
+      found = await lbfgs(f, found.x, {
+        iterations: iterations - taken,
+        tolerance: until,
+        rounding: dtype === 'float32' ? 1e-6 : 1e-14,
+        rescale: curvature === 'own' ? 1 : 4,
+        known: found.steps,
+        precondition: precondition!,
+        between,
+      })
+      taken += found.iterations
+      if (!found.converged) break
+      done++
+    }
+  } finally {
+    precondition?.dispose()
+  }
+  return { x: found.x, iterations: taken, converged: done === plan.length }
+}
+
+/** Calls `use` with blocks of rows [n × F] and their logits [C × n] at a point: weights [C × F], then biases [C]. */
+async function eachBlock(
+  p: Float64Array,
+  { rows, n, classes, width, loss, between }: Problem,
+  dtype: 'float32' | 'float64',
+  use: (x: Tensor, logits: Tensor, target: Tensor) => void,
+): Promise<void> {
+  const most = Math.min(
+    blockBytes / (dtype === 'float64' ? 8 : 4) / classes,
+    dtype === 'float64' ? blockFeatures / width : n,
+  )
+  const per = Math.max(1, Math.min(n, Math.floor(most)))
+  for (let from = 0; from < n; from += per) {
+    if (from > 0) await between()
+    scope(() => {
+      const count = Math.min(per, n - from)
+      const x = rows.narrow(0, from, count).to(dtype)
+      const w = fromArray(p.subarray(0, classes * width), [classes, width]).to(dtype)
+      const b = fromArray(p.subarray(classes * width), [classes, 1]).to(dtype)
+      use(x, aten.addmm(b, w, x.transpose(0, 1)), loss.target(from, count))
+    })
+  }
+}
+
+/** A preconditioner for the point `p`. */
+async function preconditioner(problem: Problem, p: Float64Array, kind: 'own' | 'joint'): Promise<Preconditioner> {
+  const { rows, variances, n, classes, l2, loss } = problem
+  const [ofRows, ofClasses] = [new Float64Array(n), new Float64Array(classes)]
+  let from = 0
+  await eachBlock(p, problem, 'float32', (_, logits, target) => {
+    const bends = loss.bends(logits, target)
+    ofRows.set(bends.mean(0).to('float64').data() as Float64Array, from)
+    for (const [c, bend] of (bends.sum(1).data() as Float32Array).entries()) ofClasses[c]! += bend
+    from += bends.shape[1]!
+  })
+  // A class whose samples are all told apart bends next to nothing.
+  const bends = { ofRows, ofClasses: ofClasses.map(bend => Math.max(bend, 1e-10)) }
+  return kind === 'joint' ? jointCurvature(rows, bends, l2) : ownCurvature(variances, bends, l2)
+}
+
 async function objective(
   p: Float64Array,
   gradient: Float64Array,
-  { blocks, between, loss: lossOf, spread, l2, classes, width }: Problem,
+  problem: Problem,
+  dtype: 'float32' | 'float64',
 ): Promise<number> {
-  const all = blocks.length === 1
+  const { classes, width, l2, loss } = problem
+  const weights = classes * width
   let value = 0
-  for (const [i, { standard, target }] of blocks.entries()) {
-    if (i > 0) await between()
-    scope(() => {
-      const w = fromArray(new Float32Array(p.subarray(0, classes * width)), [classes, width, 1, 1])
-      const b = fromArray(new Float32Array(p.subarray(classes * width)), [classes])
-      w.requiresGrad = true
-      b.requiresGrad = true
-      const loss = lossOf(aten.conv2d(standard, w, { bias: b }), target, all)
-      loss.backward()
-      const [gw, gb] = [w.grad!.data() as Float32Array, b.grad!.data() as Float32Array]
-      if (i === 0) {
-        gradient.set(gw)
-        gradient.set(gb, classes * width)
-      } else {
-        for (let k = 0; k < gw.length; k++) gradient[k]! += gw[k]!
-        for (let k = 0; k < gb.length; k++) gradient[classes * width + k]! += gb[k]!
-      }
-      value += loss.item()
-    })
-  }
+  gradient.fill(0)
+  await eachBlock(p, problem, dtype, (x, product, target) => {
+    const logits = product.detach()
+    logits.requiresGrad = true
+    const part = loss.loss(logits, target)
+    part.backward()
+    const slope = logits.grad!
+    const gw = aten.mm(slope, x).data() as Float32Array | Float64Array
+    const gb = slope.sum(1).data() as Float32Array | Float64Array
+    for (let k = 0; k < weights; k++) gradient[k]! += gw[k]!
+    for (let k = 0; k < classes; k++) gradient[weights + k]! += gb[k]!
+    value += part.item()
+  })
   let penalty = 0
-  for (let c = 0, i = 0; c < classes; c++)
-    for (let f = 0; f < width; f++, i++) {
-      const inverse = 1 / (spread[f]! * spread[f]!)
-      penalty += p[i]! * p[i]! * inverse
-      gradient[i] = gradient[i]! + l2 * p[i]! * inverse
-    }
+  for (let i = 0; i < weights; i++) {
+    penalty += p[i]! * p[i]!
+    gradient[i]! += l2 * p[i]!
+  }
   return value + (l2 / 2) * penalty
 }
 
-function unstandardise(
+/** The layer for features that are not centred. */
+function uncentred(
   p: Float64Array,
-  { spread, centre, classes, width }: { spread: Float32Array; centre: Float32Array; classes: number; width: number },
+  { centre, classes, width }: { centre: Float32Array; classes: number; width: number },
 ): LinearModel {
-  const weight = new Float32Array(classes * width)
-  const bias = new Float32Array(classes)
-  for (let c = 0; c < classes; c++) {
-    let shift = 0
-    for (let f = 0; f < width; f++) {
-      const w = p[c * width + f]! / spread[f]!
-      weight[c * width + f] = w
-      shift += w * centre[f]!
-    }
-    bias[c] = p[classes * width + c]! - shift
-  }
+  const weight = Float32Array.from(p.subarray(0, classes * width))
+  const bias = Float32Array.from(p.subarray(classes * width), (b, c) => {
+    for (let f = 0; f < width; f++) b -= p[c * width + f]! * centre[f]!
+    return b
+  })
   return { weight, bias }
 }
