@@ -190,7 +190,8 @@ for (const [name, content, check] of large)
     check(await readTable(join(dir, 'p.csv.gz'), as))
     const names = content.slice(0, content.indexOf('\n')).split(',')
     const columns = [...names.keys()]
-    assert.ok(await onePass([{ path: join(dir, 't.csv'), delimiter: ',', quote: '"', skip: 1, columns }], names))
+    const file = { path: join(dir, 't.csv'), delimiter: ',', quote: '"', skip: 1, columns }
+    assert.ok(await onePass([file], names), 'one pass takes the file')
   })
 
 test('a word late among numbers is still refused, with its line', async t => {
