@@ -5,6 +5,8 @@ import { learner, loadClassifier, trainFolder } from '../../src/index.ts'
 const [folder, out, fails = '', run = ''] = process.argv.slice(2) as [string, string, string?, string?]
 const rank = process.env.RANK || '0'
 const set = {
+  // With the usual seed a unit is so near to 0 in one step that rounding decides its sign, and with it the next loss by 4e-5.
+  seed: 3,
   size: 32,
   batchSize: 8,
   pretrained: false,
