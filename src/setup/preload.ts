@@ -20,7 +20,7 @@ export function prepareEnvironment(): void {
 export function preload(): void {
   try {
     const { path, library, cuda = library } = findAddon() ?? {}
-    const loader = path && loaderBeside(path)
+    const loader = path && smallBeside(path)
     if (!cuda || !loader) return
     prepareEnvironment()
     loader.load(cuda)
@@ -32,14 +32,14 @@ export function preload(): void {
 
 /** Loads the libraries that an addon needs but is not linked with. Call it before the addon is loaded. */
 export function loadBefore({ path, cuda }: FoundAddon): void {
-  const loader = cuda && loaderBeside(path)
+  const loader = cuda && smallBeside(path)
   if (!loader) return
   loader.wait()
   loader.load(cuda)
   loader.wait()
 }
 
-/** The addon `preload.node`, which needs no libtorch. */
+/** What `preload.node` has: the addon that needs no libtorch. */
 export interface SmallAddon {
   /** Loads a library on a thread. */
   load(library: string): void
@@ -58,7 +58,8 @@ export interface SmallAddon {
   ): void
 }
 
-function loaderBeside(addon: string): SmallAddon | undefined {
+/** The small addon in the folder of the other. */
+function smallBeside(addon: string): SmallAddon | undefined {
   const file = join(dirname(addon), 'preload.node')
   return existsSync(file) ? createRequire(import.meta.url)(file) : undefined
 }
@@ -67,7 +68,7 @@ function loaderBeside(addon: string): SmallAddon | undefined {
 export function smallAddon(): SmallAddon | undefined {
   try {
     const found = findAddon()
-    return found && loaderBeside(found.path)
+    return found && smallBeside(found.path)
   } catch {
     return undefined
   }

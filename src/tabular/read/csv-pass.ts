@@ -14,7 +14,7 @@ export interface PassOptions {
   fast?: RowReader | false
 }
 
-/** Files of so many bytes are worth loading the addon. */
+/** Files of so many bytes are worth looking for the addon. */
 const manyBytes = 8 << 20
 
 const fastFor = (files: readonly PassFile[]): RowReader | undefined =>

@@ -33,7 +33,7 @@ const mostKnown = 16
 /** After rows that the fast reader does not take, at most so many are read without it. */
 const mostSlow = 256
 
-/** What a column is so far. `done`: an earlier pass has read it. `native/tables/rows.cpp` has the same numbers. */
+/** What a column is so far. `done`: an earlier pass has read it. `native/tables/reader.h` has the same numbers. */
 const [skipped, open, number, date, words, done] = [0, 1, 2, 3, 4, 5]
 
 /** The columns of a pass over text files in the making. */
@@ -163,10 +163,8 @@ export class Pass {
       return [this.#values[column], ...(known?.words.arrays ?? none(5)), known?.counts]
     })
     const [delimiter, quote] = [file.delimiter.charCodeAt(0), file.quote.charCodeAt(0)]
-    const [next, row] = read({
-      ...{ bytes, end, at, row: this.rows, room: this.#room },
-      ...{ delimiter, quote, mostWords, kinds, arrays },
-    })
+    const into = { bytes, end, at, row: this.rows, room: this.#room, delimiter, quote, mostWords, kinds, arrays }
+    const [next, row] = read(into)
     this.rows = row
     return next
   }
