@@ -74,7 +74,14 @@ let failed = 0
 let skipped = 0
 if (filters.length === 0)
   for (const [name, ...command] of [
-    ['biome: format and lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '--diagnostic-level=warn', '.'],
+    [
+      'biome: format and lint',
+      'node_modules/@biomejs/biome/bin/biome',
+      'check',
+      '--error-on-warnings',
+      '--diagnostic-level=warn',
+      '.',
+    ],
     ['tsc: types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
     ['tsc: types of the page', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', 'src/page/client'],
     ['api: exports, snapshot, docs/api', '--import', 'tsx', 'tools/api.ts', '--check'],

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import type { RunEvent } from '../../src/runs/index.ts'
 import { findAddon } from '../../src/setup/index.ts'
 import { program, shapeFolder, small, workspace } from '../helpers/cli.ts'
+import { until } from '../helpers/until.ts'
 
 const work = workspace()
 const command = [process.execPath, ...program].map(part => `'${part}'`).join(' ')
@@ -149,16 +150,7 @@ const epochs = (run: string) =>
     ? readFileSync(work.path(run, 'metrics.csv'), 'utf8').split('\n').length - 2
     : 0
 
-/** Waits, at most a minute, until something holds. */
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let n = 0; n < 600; n++) {
-    if (holds()) return
-    await new Promise(resolve => setTimeout(resolve, 100))
-  }
-  assert.fail(`waited a minute: ${what}`)
-}
-
-/** Starts `anneal train` as a person does, without waiting for its end. Returns its pid. */
+/** The process that trains a run now, if there is one. */
 const pidOf = (run: string) => {
   const lock = work.path(run, 'lock.json')
   return existsSync(lock) ? (JSON.parse(readFileSync(lock, 'utf8')) as { pid: number }).pid : undefined

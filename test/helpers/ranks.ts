@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
 import { root } from './sources.ts'
 
 /** A TCP port of the loopback that is free now. */

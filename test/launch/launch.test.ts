@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { program, shapeFolder, small, workspace } from '../helpers/cli.ts'
+import { until } from '../helpers/until.ts'
 
 const work = workspace()
 after(() => work.remove())
@@ -26,10 +26,6 @@ const noted = (file: string) =>
 const plainEnv = { ANNEAL_THREADS: undefined, OMP_NUM_THREADS: undefined }
 const launch = (args: readonly string[], more = {}) => work.run(['launch', ...args], { env: plainEnv, ...more })
 
-async function until(what: string, holds: () => boolean, seconds = 60): Promise<void> {
-  for (const end = Date.now() + seconds * 1000; !holds(); await sleep(25))
-    assert.ok(Date.now() < end, `waited ${seconds} s for ${what}`)
-}
 const alive = (pid: number) => {
   try {
     process.kill(pid, 0)

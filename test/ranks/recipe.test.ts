@@ -10,6 +10,7 @@ import { program } from '../helpers/cli.ts'
 import { freePort, type RankProcess, startRank } from '../helpers/ranks.ts'
 import { allMarks, marked } from '../helpers/recipe.ts'
 import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
+import { until } from '../helpers/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-ranks-'))
 const path = (...parts: string[]) => join(folder, ...parts)
@@ -77,15 +78,29 @@ function farthest(a: string, b: string, file = 'best.safetensors'): { name: stri
 const json = (...parts: string[]) => JSON.parse(readFileSync(path(...parts), 'utf8'))
 
 /** Waits until a run has trained up to this step. */
-async function untilStep(run: string, step: number, ranks: readonly RankProcess[]): Promise<void> {
-  const until = performance.now() + 120_000
-  for (;;) {
-    const events = existsSync(path(run, 'events.jsonl')) ? readFileSync(path(run, 'events.jsonl'), 'utf8') : ''
-    const last = [...events.matchAll(/"type":"batch".*?"step":(\d+)/g)].at(-1)
-    if (Number(last?.[1] ?? 0) >= step) return
-    if (performance.now() > until) throw new Error(`step ${step} was not reached${said(ranks)}`)
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
+function untilStep(run: string, step: number, ranks: readonly RankProcess[]): Promise<void> {
+  const reached = () => Number([...events(run).matchAll(/"type":"batch".*?"step":(\d+)/g)].at(-1)?.[1] ?? 0)
+  return until(
+    `step ${step}`,
+    () => reached() >= step,
+    120,
+    () => said(ranks),
+  )
+}
+const events = (run: string) =>
+  existsSync(path(run, 'events.jsonl')) ? readFileSync(path(run, 'events.jsonl'), 'utf8') : ''
+
+/** Waits until a run that was resumed has trained 20 more steps. Returns its events. */
+async function untilItGoesOn(run: string, ranks: readonly RankProcess[]): Promise<string> {
+  const resumed = () => /"type":"resumed","step":(\d+)/.exec(events(run))?.[1]
+  await until(
+    'the run to be resumed',
+    () => resumed() !== undefined,
+    120,
+    () => said(ranks),
+  )
+  await untilStep(run, Number(resumed()) + 20, ranks)
+  return events(run)
 }
 
 test('two processes of the command train what one trains; the first alone writes the run', async () => {
@@ -200,14 +215,9 @@ for (const [signal, code] of [
     }
     const [alone] = await train(['--resume', path(run)], 1)
     try {
-      const from = Number(
-        /"type":"resumed","step":(\d+)/.exec(readFileSync(path(run, 'events.jsonl'), 'utf8'))?.[1] ?? 0,
-      )
-      await untilStep(run, from + 20, [alone!])
+      const events = await untilItGoesOn(run, [alone!])
       alone!.child.kill('SIGINT')
       await alone!.ended
-      const events = readFileSync(path(run, 'events.jsonl'), 'utf8')
-      assert.match(events, /"type":"resumed","step":\d+/)
       assert.match(events, /the run began in 2 processes and goes on in 1/)
     } finally {
       alone!.child.kill('SIGKILL')
@@ -251,11 +261,11 @@ test('a run of one process goes on in three', async () => {
   await ranks[0]!.ended
   const more = await train(['--resume', path('grows')], 3)
   try {
-    await untilStep('grows', 30, more)
+    const events = await untilItGoesOn('grows', more)
     more[2]!.child.kill('SIGINT')
     const { code } = await more[0]!.ended
     assert.equal(code, 130, said(more))
-    assert.match(readFileSync(path('grows', 'events.jsonl'), 'utf8'), /began in 1 process and goes on in 3/)
+    assert.match(events, /began in 1 process and goes on in 3/)
   } finally {
     for (const r of more) r.child.kill('SIGKILL')
   }

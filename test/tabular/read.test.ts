@@ -328,7 +328,7 @@ test('Parquet and DuckDB files: types, dates, big whole numbers, tables by name'
 })
 
 test('types of DuckDB: every kind of time, decimals, enums, lengths of time, values with parts, a table without rows', async t => {
-  const { dir, file, connection, end } = await newDatabase(t)
+  const { file, connection, end } = await newDatabase(t)
   await connection.run("SET TimeZone = 'UTC'")
   await connection.run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
   const at = "TIMESTAMP '2020-01-02 03:04:05'"
