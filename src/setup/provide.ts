@@ -12,7 +12,6 @@ import { inspectLibtorch, type Libtorch } from './libtorch.ts'
 import { type Candidate, fetchedFolder, lookForLibtorch, machinePlaces, type Places } from './lookup.ts'
 import { libtorchPins } from './pins.ts'
 import { here, type LibtorchPins, platformOf } from './platform/index.ts'
-import { which } from './which.ts'
 
 /** Finds a libtorch, or fetches one: first the official CPU archive, then the wheel with pip. Throws if both fail, with
  *  the reason of each. */
@@ -43,17 +42,13 @@ export async function ensureLibtorch(
   }
   const tried = fetched.map(({ source, reason }) => `${source}: ${reason}`).join(' · ')
   const versions = places.only ? ` ${places.only.versions.join(' or ')}` : ''
-  const todo = hasPip(places)
-    ? `check the network, or install one (${here.install.libtorch}), and run it again`
-    : `${byHand(places)}`
+  const todo = fetched.some(({ reason }) => /has no pip|pip is not on the PATH/.test(reason))
+    ? byHand(places)
+    : `check the network, or install one (${here.install.libtorch}), and run it again`
   throw new SetupError(
     `no libtorch${versions} was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; ${todo}`,
   )
 }
-
-/** Whether a program that can run pip is on the PATH. */
-const hasPip = ({ python }: Places): boolean =>
-  python !== undefined || ['pip3', 'uv', 'pipx'].some(command => which(command) !== undefined)
 
 /** How a person gets the pinned wheels where there is no pip. */
 function byHand({ pins }: Places): string {
