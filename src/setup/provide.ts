@@ -5,7 +5,7 @@ import { AnnealError, SetupError } from '../base/errors.ts'
 import { fetchFile, needSpace } from '../base/fetch.ts'
 import { cacheFolder } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
-import { downloadArguments, pipDownload } from '../base/packages.ts'
+import { downloadArguments, lacksPip, pipDownload } from '../base/packages.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { unzip } from '../base/zip.ts'
 import { inspectLibtorch, type Libtorch } from './libtorch.ts'
@@ -25,6 +25,7 @@ export async function ensureLibtorch(
   if (libtorch) return { libtorch, candidates }
   const { wanted } = places
   const fetched: Candidate[] = candidates.filter(({ source }) => source !== 'archive' && source !== 'wheel')
+  let noPip = false
   for (const source of ['archive', 'wheel'] as const) {
     const place = fetchedFolder(source, places)
     if (place === undefined || (wanted !== undefined && wanted !== source) || !fits(source, places)) continue
@@ -36,15 +37,16 @@ export async function ensureLibtorch(
       return { libtorch: found, candidates: fetched }
     } catch (error) {
       if (!(error instanceof AnnealError)) throw error
-      fetched.push({ source, place, taken: false, reason: error.message })
-      report({ line: `did not use the ${source}: ${error.message}` })
+      // What to do about it stands once, at the end.
+      if (lacksPip(error.message)) noPip = true
+      const reason = lacksPip(error.message) ? error.message.split(';')[0]! : error.message
+      fetched.push({ source, place, taken: false, reason })
+      report({ line: `did not use the ${source}: ${reason}` })
     }
   }
   const tried = fetched.map(({ source, reason }) => `${source}: ${reason}`).join(' · ')
   const versions = places.only ? ` ${places.only.versions.join(' or ')}` : ''
-  const todo = fetched.some(({ reason }) => /has no pip|pip is not on the PATH/.test(reason))
-    ? byHand(places)
-    : `check the network, or install one (${here.install.libtorch}), and run it again`
+  const todo = noPip ? byHand(places) : `check the network, or install one (${here.install.libtorch}), and run it again`
   throw new SetupError(
     `no libtorch${versions} was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; ${todo}`,
   )

@@ -170,8 +170,8 @@ test('without pip, or with a Python that has none, the files to copy are named, 
   process.env['ANNEAL_CACHE'] = root
   try {
     for (const [folder, why] of [
-      [bare, /wheel: torch 2\.15\.0: this Python has no pip;/],
-      [join(root, 'empty'), /wheel: torch 2\.15\.0: pip is not on the PATH;/],
+      [bare, /wheel: torch 2\.15\.0: this Python has no pip\]/],
+      [join(root, 'empty'), /wheel: torch 2\.15\.0: pip is not on the PATH\]/],
     ] as const) {
       process.env['PATH'] = folder
       const lines: string[] = []
