@@ -164,16 +164,16 @@ test('an archive host that can not be reached is passed over; nothing half stays
 
 test('without pip, or with a Python that has none, the files to copy are named, and no download is announced', async () => {
   const { wheels } = libtorchPins['linux-x64']!
-  const path = process.env['PATH']
+  const path = process.env.PATH
   const bare = join(root, 'bare')
   chmodSync(put(join(bare, 'python3'), '#!/bin/sh\necho "python3: No module named pip" >&2\nexit 1\n'), 0o755)
-  process.env['ANNEAL_CACHE'] = root
+  process.env.ANNEAL_CACHE = root
   try {
     for (const [folder, why] of [
       [bare, /wheel: torch 2\.15\.0: this Python has no pip\]/],
       [join(root, 'empty'), /wheel: torch 2\.15\.0: pip is not on the PATH\]/],
     ] as const) {
-      process.env['PATH'] = folder
+      process.env.PATH = folder
       const lines: string[] = []
       const report = (notice: object) => 'line' in notice && lines.push(String(notice.line))
       const error = await ensureLibtorch(report, places({ pins: { wheels } })).catch(e => e as Error)
@@ -189,8 +189,8 @@ test('without pip, or with a Python that has none, the files to copy are named, 
       )
     }
   } finally {
-    process.env['PATH'] = path
-    delete process.env['ANNEAL_CACHE']
+    process.env.PATH = path
+    delete process.env.ANNEAL_CACHE
   }
 })
 
