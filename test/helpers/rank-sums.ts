@@ -1,5 +1,5 @@
 // One rank: joins, sums, and prints what it found. `--hold SECONDS`: joins, says so, and waits: with SUMS=1 in sums, with
-// SUMS=told for what rank 0 tells.
+// SUMS=told for what rank 0 tells, with SUMS=done until rank 0 is done.
 import { joinRanks } from '../../src/ranks/join.ts'
 import { fromArray, full, group, zeros } from '../../src/torch/index.ts'
 
@@ -14,6 +14,7 @@ try {
       if (process.env.SUMS === '1') while (performance.now() < until) ranks.sum(zeros([1000]))
       const later = () => new Promise(resolve => setTimeout(resolve, until - performance.now(), null))
       if (process.env.SUMS === 'told') await ranks.fromFirst('later', later)
+      if (process.env.SUMS === 'done') await ranks.untilFirstIsDone()
       while (performance.now() < until && !ranks.signal?.aborted) await new Promise(resolve => setTimeout(resolve, 50))
       throw ranks.explained(new Error('nothing happened'))
     } catch (error) {

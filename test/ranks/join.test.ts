@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { connect, createServer } from 'node:net'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { freePort, type RankProcess, runRanks, startRank, startRanks } from '../helpers/ranks.ts'
 import { helper } from '../helpers/typescript.ts'
 
@@ -59,59 +59,63 @@ const joined = async (ranks: RankProcess[]) => {
   }
 }
 
-for (const sums of ['0', '1'])
-  for (const victim of [0, 1, 2])
-    test(`rank ${victim} of 3 is killed ${sums === '1' ? 'while they sum' : 'between sums'}: the others end and say so`, async () => {
-      const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 3, () => ({
+describe('ranks that are lost', { concurrency: 2 }, () => {
+  for (const sums of ['0', '1'])
+    for (const victim of [0, 1, 2])
+      test(`rank ${victim} of 3 is killed ${sums === '1' ? 'while they sum' : 'between sums'}: the others end and say so`, async () => {
+        const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 3, () => ({
+          SUMS: sums,
+          ANNEAL_SILENCE_SECONDS: '6',
+        }))
+        try {
+          await joined(ranks)
+          const began = performance.now()
+          ranks[victim]!.child.kill('SIGKILL')
+          for (const { rank, ended, err } of ranks.filter(r => r.rank !== victim)) {
+            const { code } = await ended
+            assert.equal(code, 1, `rank ${rank}: ${code} ${err()}`)
+            assert.match(
+              err(),
+              new RegExp(`rank ${victim}\\b.*(no sign of life|can't be reached|ended with an error)`),
+              err(),
+            )
+          }
+          const seconds = (performance.now() - began) / 1000
+          assert.ok(seconds < 25, `it took ${seconds} s`)
+        } finally {
+          for (const r of ranks) r.child.kill('SIGKILL')
+        }
+      })
+
+  for (const [victim, sums, where] of [
+    [0, '1', 'in a sum'],
+    [1, '1', 'in a sum'],
+    [0, 'told', 'and what it tells is waited for'],
+    [0, 'done', 'after the work, while it writes the result'],
+    [0, '0', 'between sums'],
+    [1, '0', 'between sums'],
+  ] as const)
+    test(`rank ${victim} of 2 is stopped ${where}: the other one names it`, async () => {
+      const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 2, () => ({
         SUMS: sums,
-        ANNEAL_SILENCE_SECONDS: '6',
+        ANNEAL_SILENCE_SECONDS: '4',
       }))
       try {
         await joined(ranks)
+        ranks[victim]!.child.kill('SIGSTOP')
         const began = performance.now()
-        ranks[victim]!.child.kill('SIGKILL')
-        for (const { rank, ended, err } of ranks.filter(r => r.rank !== victim)) {
-          const { code } = await ended
-          assert.equal(code, 1, `rank ${rank}: ${code} ${err()}`)
-          assert.match(
-            err(),
-            new RegExp(`rank ${victim}\\b.*(no sign of life|can't be reached|ended with an error)`),
-            err(),
-          )
-        }
+        const other = ranks[1 - victim]!
+        const { code } = await other.ended
         const seconds = (performance.now() - began) / 1000
-        assert.ok(seconds < 25, `it took ${seconds} s`)
+        assert.ok(seconds < 20, `it took ${seconds} s`)
+        assert.equal(code, 1, `${code} ${other.err()}`)
+        assert.match(other.err(), new RegExp(`rank ${victim}\\b.*no sign of life for \\d+ s`))
+        if (sums === 'done') assert.match(other.err(), /had finished their work, and rank 0 was writing the result/)
       } finally {
         for (const r of ranks) r.child.kill('SIGKILL')
       }
     })
-
-for (const [victim, sums, where] of [
-  [0, '1', 'in a sum'],
-  [1, '1', 'in a sum'],
-  [0, 'told', 'and what it tells is waited for'],
-  [0, '0', 'between sums'],
-  [1, '0', 'between sums'],
-] as const)
-  test(`rank ${victim} of 2 is stopped ${where}: the other one names it`, async () => {
-    const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 2, () => ({
-      SUMS: sums,
-      ANNEAL_SILENCE_SECONDS: '4',
-    }))
-    try {
-      await joined(ranks)
-      ranks[victim]!.child.kill('SIGSTOP')
-      const began = performance.now()
-      const other = ranks[1 - victim]!
-      const { code } = await other.ended
-      const seconds = (performance.now() - began) / 1000
-      assert.ok(seconds < 20, `it took ${seconds} s`)
-      assert.equal(code, 1, `${code} ${other.err()}`)
-      assert.match(other.err(), new RegExp(`rank ${victim}\\b.*no sign of life for \\d+ s`))
-    } finally {
-      for (const r of ranks) r.child.kill('SIGKILL')
-    }
-  })
+})
 
 const failed = async (ranks: RankProcess[]) => {
   const ends = await Promise.all(ranks.map(r => r.ended))

@@ -55,6 +55,7 @@ export async function inGroup<T>(
   const signals = [signal, ranks.signal].filter(s => s !== undefined)
   try {
     const result = await work(ranks, AbortSignal.any(signals))
+    await ranks.untilFirstIsDone()
     await ranks.leave('done')
     return result
   } catch (thrown) {
