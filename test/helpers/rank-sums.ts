@@ -1,12 +1,15 @@
 // One rank: joins, sums, and prints what it found. `--hold SECONDS`: joins, says so, and waits: with SUMS=1 in sums, with
-// SUMS=told for what rank 0 tells, with SUMS=done until rank 0 is done.
+// SUMS=told for what rank 0 tells, with SUMS=done until rank 0 is done. With LEAVES=1 it is asked to stop while
+// ranks are waited for.
 import { joinRanks } from '../../src/ranks/join.ts'
 import { fromArray, full, group, zeros } from '../../src/torch/index.ts'
 
 const hold = process.argv.indexOf('--hold')
 const facts = process.env.FACTS ? JSON.parse(process.env.FACTS) : {}
 try {
-  const ranks = await joinRanks({ facts })
+  const stop = new AbortController()
+  if (process.env.LEAVES) setTimeout(() => stop.abort(), 1500)
+  const ranks = await joinRanks({ facts, signal: stop.signal })
   if (hold >= 0) {
     process.stdout.write('joined\n')
     const until = performance.now() + Number(process.argv[hold + 1]) * 1000

@@ -172,22 +172,62 @@ test('nobody at the address, an address that is not of this machine, ranks that 
   assert.match(unknown!, /could not reach rank 0 at no.such.name.invalid:\d+ for 2 s: the name/)
 })
 
-test('rank 0 is stopped before all ranks have come: the others do not wait without end', async () => {
-  const port = await freePort()
-  const begin = (rank: number) =>
-    startRank(helper('rank-sums.ts'), { rank, size: 3, port, env: { ANNEAL_JOIN_SECONDS: '8' } })
-  const [first, second] = [begin(0), begin(1)]
-  try {
+describe('while ranks are waited for', { concurrency: 3 }, () => {
+  const two = async (join: string, env: Record<string, string> = {}) => {
+    const port = await freePort()
+    const ranks = [0, 1].map(rank =>
+      startRank(helper('rank-sums.ts'), {
+        rank,
+        size: 3,
+        port,
+        env: { ANNEAL_JOIN_SECONDS: join, ...(rank === 1 ? env : {}) },
+      }),
+    )
     await untilListening(port)
-    await new Promise(resolve => setTimeout(resolve, 1500))
-    first!.child.kill('SIGSTOP')
-    const { code, seconds } = await second!.ended
-    assert.equal(code, 1, second!.err())
-    assert.match(second!.err(), /rank 0.*no sign of life|ranks? [02, ]+ of 3 did not come/)
-    assert.ok(seconds < 40, `it took ${seconds} s`)
-  } finally {
-    for (const r of [first, second]) r!.child.kill('SIGKILL')
+    return ranks as [RankProcess, RankProcess]
   }
+
+  test('rank 0 is stopped: the others do not wait without end', async () => {
+    const [first, second] = await two('8')
+    try {
+      await new Promise(resolve => setTimeout(resolve, 1500))
+      first.child.kill('SIGSTOP')
+      const { code, seconds } = await second.ended
+      assert.equal(code, 1, second.err())
+      assert.match(second.err(), /rank 0.*no sign of life|ranks? [02, ]+ of 3 did not come/)
+      assert.ok(seconds < 40, `it took ${seconds} s`)
+    } finally {
+      for (const r of [first, second]) r.child.kill('SIGKILL')
+    }
+  })
+
+  test('a rank leaves: the others say so, and wait no longer', async () => {
+    const [first, second] = await two('60', { LEAVES: '1' })
+    try {
+      const { code, seconds } = await first.ended
+      assert.equal(code, 1, first.err())
+      assert.match(first.err(), /rank 1 of 3 has left before all ranks had come: it was stopped/)
+      assert.ok(seconds < 40, `it took ${seconds} s`)
+    } finally {
+      for (const r of [first, second]) r.child.kill('SIGKILL')
+    }
+  })
+
+  test('rank 0 is killed: one line', async () => {
+    const [first, second] = await two('60')
+    try {
+      await new Promise(resolve => setTimeout(resolve, 1500))
+      first.child.kill('SIGKILL')
+      const { code } = await second.ended
+      assert.equal(code, 1, second.err())
+      assert.match(
+        second.err(),
+        /^\w+: rank 1 of 3(: rank 0, which keeps the group together, has ended before all ranks had come| could not reach rank 0) .*\n$/,
+      )
+    } finally {
+      for (const r of [first, second]) r.child.kill('SIGKILL')
+    }
+  })
 })
 
 /** Waits until something listens at a port. */
