@@ -4,11 +4,20 @@
 import { joinRanks } from '../../src/ranks/join.ts'
 import { fromArray, full, group, zeros } from '../../src/torch/index.ts'
 
+/** Whether this rank has come to the store. */
+const hasCome = () => {
+  try {
+    return group.get(`anneal/facts/${process.env.RANK}`) !== undefined
+  } catch {
+    return false // it is in no group
+  }
+}
+
 const hold = process.argv.indexOf('--hold')
 const facts = process.env.FACTS ? JSON.parse(process.env.FACTS) : {}
+const stop = new AbortController()
+const leaving = process.env.LEAVES ? setInterval(() => hasCome() && stop.abort(), 100) : undefined
 try {
-  const stop = new AbortController()
-  if (process.env.LEAVES) setTimeout(() => stop.abort(), 1500)
   const ranks = await joinRanks({ facts, signal: stop.signal })
   if (hold >= 0) {
     process.stdout.write('joined\n')
@@ -73,4 +82,6 @@ try {
 } catch (error) {
   process.stderr.write(`${(error as Error).name}: ${(error as Error).message}\n`)
   process.exitCode = 1
+} finally {
+  clearInterval(leaving)
 }
