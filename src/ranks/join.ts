@@ -221,7 +221,7 @@ async function leftFor(thrown: unknown, environment: Environment): Promise<unkno
       { cause: error },
     )
   }
-  await parting(environment, error.name === 'AbortError' ? 'it was stopped' : firstLine(error))
+  await parting(environment, error.name === 'AbortError' ? 'it was stopped' : firstLine(error).replace(/\.$/, ''))
   return error
 }
 
