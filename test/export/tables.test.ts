@@ -44,7 +44,7 @@ function feedsOf({ inputs }: TableFileCard, rows: readonly RawRow[]): Record<str
   )
 }
 
-const cases: [TableModelName, string, string | string[]][] = (['trees', 'realmlp', 'mlp', 'both'] as const).flatMap(
+const cases: [TableModelName, string, string | string[]][] = (['trees', 'realmlp', 'tabm', 'mlp', 'both'] as const).flatMap(
   model => [
     [model, 'two classes', 'cheap'],
     [model, 'three classes', 'kind'],
