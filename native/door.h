@@ -1,14 +1,14 @@
 // What the files of the door share. No operator is named here or in any of them.
 #pragma once
 #include <ATen/ATen.h>
-#include <node_api.h>
 #include <torch/version.h>
 
 #include <cmath>
 #include <mutex>
-#include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "napi.h"
 
 #define ANNEAL_TORCH_2 (TORCH_VERSION_MAJOR >= 2)
 #define ANNEAL_TORCH_2_9 (TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 9))
@@ -16,19 +16,6 @@
 namespace anneal {
 
 using c10::IValue;
-
-// Thrown after Node-API has already raised a JavaScript exception: unwind and let it through.
-struct PendingException {};
-
-inline void check(napi_env env, napi_status status) {
-  if (status == napi_ok) return;
-  bool pending = false;
-  napi_is_exception_pending(env, &pending);
-  if (pending) throw PendingException{};
-  const napi_extended_error_info* info = nullptr;
-  napi_get_last_error_info(env, &info);
-  throw std::runtime_error(info && info->error_message ? info->error_message : "Node-API call failed");
-}
 
 // The values that one JavaScript environment holds. A handle is slot + generation * 2^24, so that a freed handle is
 // told from the live one that took its slot.

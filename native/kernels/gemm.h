@@ -58,11 +58,31 @@ constexpr bool kTiled = false;
 #endif
 constexpr int kWidth = kTiled ? 32 : 16;  // of what a panel's rows are multiples
 
+#ifdef ANNEAL_BLOCKS
+// The first K / 2 * 2 words of the sum below, by products of two rows with two columns
+template <int R, int W>
+ANNEAL_INLINE void sumBlocks(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, V (&sum)[R][W]) {
+  Block block[R / 2][W] = {};
+  for (int k = 0; k + 2 <= K; k += 2)
+    ANNEAL_UNROLL for (int v = 0; v < W; v++) {
+      const float* const p = b + k * bk + v * bv;
+      const Block columns = columnsOf(L(p), L(p + bk));
+      ANNEAL_UNROLL for (int r = 0; r < R; r += 2)
+          addBlocks(rowsOf(a + r * ar + k * ak, ar, ak), columns, &block[r / 2][v]);
+    }
+  ANNEAL_UNROLL for (int r = 0; r < R; r += 2) ANNEAL_UNROLL for (int v = 0; v < W; v++)
+      sum[r][v] = firstRow(block[r / 2][v]), sum[r + 1][v] = secondRow(block[r / 2][v]);
+}
+#endif
 // For R rows and W vectors of columns: the sum over k of a[r * ar + k * ak] b[k * bk + v * bv], in words
 template <class T, int R, int W>
 ANNEAL_INLINE void sumTile(const float* a, long ar, long ak, const float* b, long bk, long bv, int K, V (&sum)[R][W]) {
   ANNEAL_UNROLL for (int r = 0; r < R; r++) ANNEAL_UNROLL for (int v = 0; v < W; v++) sum[r][v] = zero();
-  for (int k = 0; k < K; k++) {
+  int k = 0;
+#ifdef ANNEAL_BLOCKS
+  if constexpr (sizeof(T) == 2 && R % 2 == 0) sumBlocks<R, W>(a, ar, ak, b, bk, bv, K, sum), k = K / 2 * 2;
+#endif
+  for (; k < K; k++) {
     V column[W];
     ANNEAL_UNROLL for (int v = 0; v < W; v++) column[v] = L(b + k * bk + v * bv);
     ANNEAL_UNROLL for (int r = 0; r < R; r++) {

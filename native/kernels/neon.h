@@ -139,6 +139,34 @@ inline V dot(V a, V b, V c) {
     return vbfdotq_f32(c.r[i], vreinterpretq_bf16_f32(a.r[i]), vreinterpretq_bf16_f32(b.r[i]));
   });
 }
+// BFMMLA: the products of two rows with two columns, four values along the sum at a time
+#define ANNEAL_BLOCKS
+struct Block {  // of two rows and 16 columns: register i has columns 2 i and 2 i + 1 of the first row, then of the second
+  float32x4_t r[8];
+};
+// Two words of each of two rows
+inline float32x4_t rowsOf(const float* a, long ar, long ak) {
+  if (ak == 1) return vcombine_f32(vld1_f32(a), vld1_f32(a + ar));
+  const float lanes[] = {a[0], a[ak], a[ar], a[ar + ak]};
+  return vld1q_f32(lanes);
+}
+// Two words of each of 16 columns
+inline Block columnsOf(V first, V second) {
+  Block b;
+  for (int i = 0; i < 4; i++)
+    b.r[2 * i] = vzip1q_f32(first.r[i], second.r[i]), b.r[2 * i + 1] = vzip2q_f32(first.r[i], second.r[i]);
+  return b;
+}
+inline void addBlocks(float32x4_t rows, const Block& columns, Block* sum) {
+  for (int i = 0; i < 8; i++)
+    sum->r[i] = vbfmmlaq_f32(sum->r[i], vreinterpretq_bf16_f32(rows), vreinterpretq_bf16_f32(columns.r[i]));
+}
+inline V firstRow(const Block& b) {
+  return each4([&](int i) { return vcombine_f32(vget_low_f32(b.r[2 * i]), vget_low_f32(b.r[2 * i + 1])); });
+}
+inline V secondRow(const Block& b) {
+  return each4([&](int i) { return vcombine_f32(vget_high_f32(b.r[2 * i]), vget_high_f32(b.r[2 * i + 1])); });
+}
 // Two vectors of 16 values as 16 pairs
 inline V pairs(H even, H odd) {
   return words(vzip1q_u16(even.r[0], odd.r[0]), vzip2q_u16(even.r[0], odd.r[0]), vzip1q_u16(even.r[1], odd.r[1]),

@@ -64,16 +64,6 @@ napi_value begin(napi_env env, std::unique_ptr<Job> job) {
   return promise;
 }
 
-template <napi_typedarray_type Type = napi_uint8_array, class T = uint8_t>
-T* elements(napi_env env, napi_value array, size_t* length) {
-  napi_typedarray_type type;
-  void* data;
-  napi_value buffer;
-  size_t offset;
-  check(env, napi_get_typedarray_info(env, array, &type, length, &data, &buffer, &offset));
-  if (type != Type) throw std::runtime_error("expected another typed array");
-  return static_cast<T*>(data);
-}
 Fit fitOf(Door& d, Args& args, int at) {
   const double side = toNumber(d.env, args[at]);
   if (!(side >= 0 && side <= 65535)) throw std::runtime_error("a short side is out of range");

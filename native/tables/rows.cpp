@@ -1,9 +1,9 @@
 // The door of the reader of rows.
 #include "rows.h"
 
-#include <stdexcept>
 #include <string>
 
+#include "../napi.h"
 #include "reader.h"
 
 namespace anneal {
@@ -11,12 +11,6 @@ namespace {
 
 using namespace tables;
 
-void check(napi_env env, napi_status status) {
-  if (status == napi_ok) return;
-  const napi_extended_error_info* info = nullptr;
-  napi_get_last_error_info(env, &info);
-  throw std::runtime_error(info && info->error_message ? info->error_message : "Node-API call failed");
-}
 void needs(bool holds, const char* what) {
   if (!holds) throw std::runtime_error(std::string("readRows: expected ") + what);
 }
@@ -26,16 +20,6 @@ double toNumber(napi_env env, napi_value value) {
   return number;
 }
 
-template <napi_typedarray_type Type, class T>
-T* elements(napi_env env, napi_value array, size_t* length) {
-  napi_typedarray_type type;
-  void* data;
-  napi_value buffer;
-  size_t offset;
-  check(env, napi_get_typedarray_info(env, array, &type, length, &data, &buffer, &offset));
-  needs(type == Type, "another typed array");
-  return static_cast<T*>(data);
-}
 // An array of the list, or null where it has none there.
 template <napi_typedarray_type Type, class T>
 T* arrayAt(napi_env env, napi_value list, uint32_t at, size_t* length) {
@@ -76,7 +60,7 @@ Cells cellsAt(napi_env env, napi_value arrays, uint32_t at, Kind kind, size_t ro
 
 void readRows(napi_env env, const napi_value* args) {
   size_t length, two, width;
-  const uint8_t* bytes = elements<napi_uint8_array, uint8_t>(env, args[0], &length);
+  const uint8_t* bytes = elements(env, args[0], &length);
   double* place = elements<napi_float64_array, double>(env, args[1], &two);
   const double end = toNumber(env, args[2]);
   needs(two == 2 && place[0] >= 0 && place[0] <= end && end <= static_cast<double>(length), "a place inside the bytes");
@@ -87,7 +71,7 @@ void readRows(napi_env env, const napi_value* args) {
   reader.row = static_cast<size_t>(place[1]);
   reader.room = static_cast<size_t>(toNumber(env, args[5]));
   reader.most = static_cast<int32_t>(toNumber(env, args[6]));
-  const uint8_t* kinds = elements<napi_uint8_array, uint8_t>(env, args[7], &width);
+  const uint8_t* kinds = elements(env, args[7], &width);
   needs(width > 0 && place[1] >= 0 && reader.row <= reader.room, "a cell in each row, and room for the row");
   for (uint32_t i = 0; i < width; i++) needs(kinds[i] <= kDone, "kinds of columns");
   for (uint32_t i = 0; i < width; i++)
@@ -106,10 +90,9 @@ napi_value readRows(napi_env env, napi_callback_info info) {
     check(env, napi_get_cb_info(env, info, &count, args, nullptr, nullptr));
     needs(count >= most, "nine arguments");
     readRows(env, args);
+  } catch (const PendingException&) {
   } catch (const std::exception& error) {
-    bool pending = false;
-    napi_is_exception_pending(env, &pending);
-    if (!pending) napi_throw_error(env, nullptr, error.what());
+    napi_throw_error(env, nullptr, error.what());
   }
   return nullptr;
 }

@@ -45,6 +45,21 @@ const pips = (python: string): [string, ...string[]][] => [
   ['pipx', 'run', 'pip'],
 ]
 
+/** The first of them that there is; else how the attempt ended that says most. */
+async function findPip(python: string, signal: AbortSignal | undefined): Promise<[string, ...string[]] | Ran> {
+  let first: Ran | undefined
+  for (const pip of pips(python)) {
+    const [command, ...before] = pip
+    const ran = await run(command, [...before, '--version'], { signal })
+    if (!ran.missing && !noPip.test(ran.stderr)) return pip
+    if (first === undefined || first.missing) first = ran // that Python has no pip says more than that there is no pipx
+  }
+  return first!
+}
+
+/** Whether a download failed because there is no program that runs pip. */
+export const lacksPip = (message: string): boolean => /: (pip is not on the PATH|this Python has no pip);/.test(message)
+
 /** The arguments of pip that fetch a wheel, whatever the Python and the system are that pip runs on. */
 export const downloadArguments = ({ package: name, version, pythonVersion, platform }: WheelPin): string[] => [
   'download',
@@ -68,8 +83,9 @@ export async function pipDownload(
     pin: { ...pin, digest: { name: 'sha256', encoding: 'hex', value: pin.sha256 } },
     file: pin.file,
     report,
+    find: () => findPip(python, signal),
     // pip writes to its temporary folder. That is in our folder, so the growth of the file shows the progress.
-    async fetch(folder) {
+    fetch(folder, [command, ...before]) {
       const env = {
         TMPDIR: folder,
         PIP_REQUIRE_VIRTUALENV: '0',
@@ -78,16 +94,10 @@ export async function pipDownload(
         PIP_RESUME_RETRIES: '20', // pip 25.1 or later goes on after a broken connection
       }
       const args = [...downloadArguments(pin), '--progress-bar=off', '--quiet', `--dest=${folder}`]
-      let first: Ran | undefined
-      for (const [command, ...before] of pips(python)) {
-        const ran = await run(command, [...before, ...args], { cwd: folder, signal, env })
-        if (!ran.missing && !noPip.test(ran.stderr)) return ran
-        if (first === undefined || first.missing) first = ran // that Python has no pip says more than that there is no pipx
-      }
-      return first!
+      return run(command, [...before, ...args], { cwd: folder, signal, env })
     },
     signal,
-    install: 'install Python 3 with pip (Debian, Ubuntu: apt install python3-pip)',
+    install: `install Python 3 with pip (Debian, Ubuntu: apt install python3-pip), or copy ${pin.file} from another machine into ${cacheFolder('downloads')} (there: python3 -m pip ${downloadArguments(pin).join(' ')})`,
   })
 }
 
@@ -100,9 +110,13 @@ export async function npmPack(pin: NpmPin, report: Report = silent): Promise<str
     pin: { ...pin, digest: { name: 'sha512', encoding: 'base64', value: pin.integrity.replace('sha512-', '') } },
     file,
     report,
-    fetch: folder =>
+    find: async () => {
+      const ran = await run('npm', ['--version'])
+      return ran.missing ? ran : ['npm']
+    },
+    fetch: (folder, [npm]) =>
       run(
-        'npm',
+        npm,
         ['pack', '--silent', '--ignore-scripts', `--pack-destination=${folder}`, `${pin.package}@${pin.version}`],
         {
           cwd: folder,
@@ -127,12 +141,14 @@ type Bring = {
   }
   file: string
   report: Report
-  fetch: (folder: string) => Promise<Ran>
+  /** The program that fetches, as the beginning of its command line; else how looking for it ended. */
+  find: () => Promise<[string, ...string[]] | Ran>
+  fetch: (folder: string, program: [string, ...string[]]) => Promise<Ran>
   signal?: AbortSignal | undefined
   install: string
 }
 
-async function bring({ tool, pin, file, report, fetch, signal, install }: Bring): Promise<string> {
+async function bring({ tool, pin, file, report, find, fetch, signal, install }: Bring): Promise<string> {
   const downloads = cacheFolder('downloads')
   const to = join(downloads, file)
   const { what, licence, bytes, digest } = pin
@@ -149,17 +165,19 @@ async function bring({ tool, pin, file, report, fetch, signal, install }: Bring)
     async () => {
       if (existsSync(to)) return to
       needSpace(downloads, bytes, what)
+      const program = await find()
+      signal?.throwIfAborted()
+      if (!Array.isArray(program)) throw lacks(what, tool, program, install)
       report({ line: `fetching ${what} (${asBytes(bytes)}, ${licence}) through ${tool}` })
       sweepOf(to)
       const folder = ensureFolder(`${to}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`)
       const watch = setInterval(() => report({ what, done: Math.min(bytes - 1, weigh(folder)), total: bytes }), 250)
       try {
-        const ran = await fetch(folder)
+        const ran = await fetch(folder, program)
         clearInterval(watch)
         signal?.throwIfAborted()
-        if (ran.missing) throw new DownloadError(`${what}: ${tool} is not on the PATH; ${install}, then run it again`)
         const found = join(folder, file)
-        if (ran.code !== 0 || !existsSync(found)) throw failed(pin, tool, file, ran, install)
+        if (ran.code !== 0 || !existsSync(found)) throw failed(pin, tool, file, ran)
         const got = await digestOf(found)
         if (got !== digest.value)
           throw new DownloadError(
@@ -178,9 +196,13 @@ async function bring({ tool, pin, file, report, fetch, signal, install }: Bring)
   )
 }
 
-function failed({ what, package: name, version }: Bring['pin'], tool: string, file: string, ran: Ran, install: string) {
+function lacks(what: string, tool: string, ran: Ran, install: string): DownloadError {
+  const why = ran.missing ? `${tool} is not on the PATH` : `this Python has no ${tool}`
+  return new DownloadError(`${what}: ${why}; ${install}, then run it again`)
+}
+
+function failed({ what, package: name, version }: Bring['pin'], tool: string, file: string, ran: Ran): DownloadError {
   const said = lastLines(ran.stderr || ran.stdout, 2)
-  if (noPip.test(said)) return new DownloadError(`${what}: this Python has no pip; ${install}, then run it again`)
   const why = ran.code === 0 ? `it downloaded another file than ${file}` : said || `exit code ${ran.code}`
   return new DownloadError(
     `${what}: ${tool} could not fetch ${name} ${version}: ${why}; check the network and ${tool}'s settings`,

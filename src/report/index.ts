@@ -14,6 +14,7 @@ import { weightPathChart } from './charts/weight-path.ts'
 import { type Facts, factsOf } from './facts/facts.ts'
 import { loadPictures } from './facts/load-pictures.ts'
 import type { Charts } from './facts/material.ts'
+import { prepareFonts } from './fonts.ts'
 import { page } from './page/page.ts'
 import { mostLabels, worstFirst } from './sections/multi-label.ts'
 
@@ -33,6 +34,7 @@ export async function writeReport(runDir: string): Promise<void> {
   } finally {
     samples.call(before)
   }
+  prepareFonts()
   const { default: sharp } = await import('sharp')
   for (const chart of Object.values(charts).flat()) {
     if (!chart) continue

@@ -5,14 +5,13 @@ import { AnnealError, SetupError } from '../base/errors.ts'
 import { fetchFile, needSpace } from '../base/fetch.ts'
 import { cacheFolder } from '../base/files.ts'
 import { withLock } from '../base/lock.ts'
-import { downloadArguments, pipDownload } from '../base/packages.ts'
+import { downloadArguments, lacksPip, pipDownload } from '../base/packages.ts'
 import { type Report, silent } from '../base/progress.ts'
 import { unzip } from '../base/zip.ts'
 import { inspectLibtorch, type Libtorch } from './libtorch.ts'
 import { type Candidate, fetchedFolder, lookForLibtorch, machinePlaces, type Places } from './lookup.ts'
 import { libtorchPins } from './pins.ts'
 import { here, type LibtorchPins, platformOf } from './platform/index.ts'
-import { which } from './which.ts'
 
 /** Finds a libtorch, or fetches one: first the official CPU archive, then the wheel with pip. Throws if both fail, with
  *  the reason of each. */
@@ -26,6 +25,7 @@ export async function ensureLibtorch(
   if (libtorch) return { libtorch, candidates }
   const { wanted } = places
   const fetched: Candidate[] = candidates.filter(({ source }) => source !== 'archive' && source !== 'wheel')
+  let noPip = false
   for (const source of ['archive', 'wheel'] as const) {
     const place = fetchedFolder(source, places)
     if (place === undefined || (wanted !== undefined && wanted !== source) || !fits(source, places)) continue
@@ -37,23 +37,20 @@ export async function ensureLibtorch(
       return { libtorch: found, candidates: fetched }
     } catch (error) {
       if (!(error instanceof AnnealError)) throw error
-      fetched.push({ source, place, taken: false, reason: error.message })
-      report({ line: `did not use the ${source}: ${error.message}` })
+      // What to do about it stands once, at the end.
+      if (lacksPip(error.message)) noPip = true
+      const reason = lacksPip(error.message) ? error.message.split(';')[0]! : error.message
+      fetched.push({ source, place, taken: false, reason })
+      report({ line: `did not use the ${source}: ${reason}` })
     }
   }
   const tried = fetched.map(({ source, reason }) => `${source}: ${reason}`).join(' · ')
   const versions = places.only ? ` ${places.only.versions.join(' or ')}` : ''
-  const todo = hasPip(places)
-    ? `check the network, or install one (${here.install.libtorch}), and run it again`
-    : `${byHand(places)}`
+  const todo = noPip ? byHand(places) : `check the network, or install one (${here.install.libtorch}), and run it again`
   throw new SetupError(
     `no libtorch${versions} was found, and none could be fetched${wanted ? ` (ANNEAL_LIBTORCH=${wanted})` : ''} [${tried}]; ${todo}`,
   )
 }
-
-/** Whether a program that can run pip is on the PATH. */
-const hasPip = ({ python }: Places): boolean =>
-  python !== undefined || ['pip3', 'uv', 'pipx'].some(command => which(command) !== undefined)
 
 /** How a person gets the pinned wheels where there is no pip. */
 function byHand({ pins }: Places): string {

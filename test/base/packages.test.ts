@@ -35,10 +35,15 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** A command in place of pip: it stores its arguments in `args` and then runs `script` in the download folder. */
+const bare = 'echo "/usr/bin/python3: No module named pip" >&2; exit 1'
+
+/** A command in place of pip: it stores its arguments in `args` and then runs `script` in the download folder. Asked for its
+ *  version, it only runs a `script` that has no pip. */
 function python(script: string, name = 'python'): string {
   const path = join(folder, name)
-  writeFileSync(path, `#!/bin/sh\necho "$@" >>'${join(folder, 'args')}'\n${script}\n`)
+  const version = script === bare ? bare : 'exit 0'
+  const store = `echo "$@" >>'${join(folder, 'args')}'`
+  writeFileSync(path, `#!/bin/sh\ncase "$*" in *--version) ${version};; esac\n${store}\n${script}\n`)
   chmodSync(path, 0o755)
   return path
 }
@@ -79,13 +84,16 @@ test('what a killed download left is cleared by the next', async () => {
 test('says what pip said, and what to install where pip or Python is missing', async () => {
   const fails = python('echo "ERROR: No matching distribution found" >&2; exit 1')
   await assert.rejects(pipDownload(pin, undefined, fails), /could not fetch some-package 1\.2\.3: ERROR: No matching/)
-  const bare = python('echo "/usr/bin/python3: No module named pip" >&2; exit 1')
-  await assert.rejects(pipDownload(pin, undefined, bare), /no pip; install Python 3 with pip/)
-  await assert.rejects(pipDownload(pin, undefined, join(folder, 'none')), /pip is not on the PATH/)
+  const lines: Notice[] = []
+  const report = (notice: Notice) => lines.push(notice)
+  await assert.rejects(
+    pipDownload(pin, report, python(bare)),
+    /no pip; install Python 3 with pip .*, or copy some_package-1\.2\.3-py3-none-any\.whl from another machine into \S+downloads \(there: python3 -m pip download .* some-package==1\.2\.3\), then/,
+  )
+  await assert.rejects(pipDownload(pin, report, join(folder, 'none')), /pip is not on the PATH/)
+  assert.deepEqual(lines, [], 'a download that can not begin is not announced')
   assert.deepEqual(downloads(), [])
 })
-
-const bare = 'echo "/usr/bin/python3: No module named pip" >&2; exit 1'
 
 test('where Python has no pip, or there is no Python, pip3, uv or pipx bring the wheel', async () => {
   for (const [name, start] of [

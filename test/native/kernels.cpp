@@ -434,6 +434,20 @@ static void whole(const char* set, const Kernels<T>* kernels, const std::vector<
   omp_set_max_active_levels(1);
 }
 
+#ifdef ANNEAL_PLAIN
+namespace anneal::kernels::tables {
+extern const Kernels<float>* const plain;  // plain.cpp
+extern const Kernels<Half16>* const plainBf16;
+}  // namespace anneal::kernels::tables
+
+// Beside plain loops. A set that must be here and is not is wrong, too.
+template <class T>
+static void beside(const char* set, const Kernels<T>* kernels, const Kernels<T>* plain) {
+  if (!kernels) return check(set, "not on this processor", INFINITY, 0);
+  check(set, "beside plain loops", apart(made(*kernels, 1), made(*plain, 1)), sizeof(T) == 2 ? 1e-3 : 1e-6);
+}
+#endif
+
 // kernels [threads,threads,…] [alone]: with `alone` not from inside parallel regions
 int main(int argc, char** argv) {
   std::vector<int> counts;
@@ -443,6 +457,15 @@ int main(int argc, char** argv) {
   whole("avx512", forAvx512(), counts, nested);
   whole("avx512_bf16", forAvx512Bf16(), counts, nested);
   whole("amx", forAmx(), counts, nested);
+  whole("neon", forNeon(), counts, nested);
+  whole("neon_bf16", forNeonBf16(), counts, nested);
+#if defined(ANNEAL_PLAIN) && defined(__aarch64__)
+  beside("neon", forNeon(), tables::plain);
+  beside("neon_bf16", forNeonBf16(), tables::plainBf16);
+#elif defined(ANNEAL_PLAIN)
+  beside("avx2", forAvx2(), tables::plain);
+  if (forAvx512Bf16()) beside("avx512_bf16", forAvx512Bf16(), tables::plainBf16);
+#endif
   printf("done\n");
   return failed;
 }

@@ -162,6 +162,38 @@ test('an archive host that can not be reached is passed over; nothing half stays
   }
 })
 
+test('without pip, or with a Python that has none, the files to copy are named, and no download is announced', async () => {
+  const { wheels } = libtorchPins['linux-x64']!
+  const path = process.env.PATH
+  const bare = join(root, 'bare')
+  chmodSync(put(join(bare, 'python3'), '#!/bin/sh\necho "python3: No module named pip" >&2\nexit 1\n'), 0o755)
+  process.env.ANNEAL_CACHE = root
+  try {
+    for (const [folder, why] of [
+      [bare, /wheel: torch 2\.15\.0: this Python has no pip\]/],
+      [join(root, 'empty'), /wheel: torch 2\.15\.0: pip is not on the PATH\]/],
+    ] as const) {
+      process.env.PATH = folder
+      const lines: string[] = []
+      const report = (notice: object) => 'line' in notice && lines.push(String(notice.line))
+      const error = await ensureLibtorch(report, places({ pins: { wheels } })).catch(e => e as Error)
+      assert.ok(error instanceof Error, 'there is no pip')
+      assert.match(error.message, why)
+      const copied = `copy 3 files from another machine into ${join(root, 'downloads')}, and run npx anneal setup`
+      assert.ok(error.message.includes(copied), error.message)
+      for (const part of wheels.parts)
+        assert.ok(error.message.includes(`${part.package}==${part.version}`), part.package)
+      assert.deepEqual(
+        lines.filter(line => /^fetching/.test(line)),
+        [],
+      )
+    }
+  } finally {
+    process.env.PATH = path
+    delete process.env.ANNEAL_CACHE
+  }
+})
+
 test('the archive is fetched, checked, unpacked and cleared away', async () => {
   const source = fabricate(join(root, 'source/libtorch'), '2.14.1')
   const names = (readdirSync(source, { recursive: true }) as string[]).filter(name =>

@@ -157,6 +157,19 @@ for (const target of ['linux-x64', 'linux-arm64']) {
   })
 }
 
+test('what CI runs for Arm says what it lacks, and counts as skipped', () => {
+  const args = [join(root, 'tools/qemu.mjs'), 'small']
+  const { status, stdout } = spawnSync(process.execPath, args, {
+    env: { ...process.env, PATH: folder },
+    encoding: 'utf8',
+  })
+  assert.equal(status, 0, stdout)
+  assert.equal(
+    stdout,
+    'not run: no qemu-aarch64 on the PATH; Debian, Ubuntu: apt install qemu-user\n0 passed, 0 failed, 2 skipped\n',
+  )
+})
+
 const noArm = lacking(sourcesDigest()) ?? (!isFetched() && 'Node for Arm is not there; node tools/qemu.mjs fetches it')
 test('under qemu the addon for linux-arm64 computes, with NEON', { skip: noArm }, async () => {
   const { command, args, env } = await emulated('neoverse-n1')

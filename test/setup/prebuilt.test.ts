@@ -190,7 +190,13 @@ test('the C library is read from what Node reports', () => {
   )
 })
 
-test('what can not train says so, and what to use: Alpine, Windows, Macs with Intel processors', () => {
+test('what can not train says so, and what to use: Alpine, an old glibc, Windows, Macs with Intel processors', () => {
+  const old = unsupported('linux', 'x64', { glibc: '2.17' })!
+  assert.match(
+    `${old.text}; ${old.todo}`,
+    /has glibc 2\.17, and libtorch needs 2\.28 or later.*; use Debian 11.*@anneal\/run/,
+  )
+  assert.ok(unsupported('linux', 'arm64', { glibc: '2.4' }), '2.4 is older than 2.28')
   assert.match(unsupported('linux', 'x64', 'musl')!.todo, /^use node:22-slim; .*@anneal\/run/)
   assert.match(unsupported('linux', 'arm64', 'musl')!.text, /musl, such as Alpine/)
   assert.match(unsupported('win32', 'x64', undefined)!.todo, /WSL2/)

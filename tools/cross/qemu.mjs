@@ -34,11 +34,20 @@ const node = {
 
 const nodeAt = join(cross, `node-arm64-${node.version}`)
 
-/** Why no Arm machine can be emulated here, and what to do; undefined if one can. `sources`: the digest that the addon must
- *  have been built from. */
-export function lacking(sources) {
+/** Why nothing can be compiled and run for Arm here, and what to do; undefined if it can. */
+export function lackingTools() {
   if (!qemu) return 'no qemu-aarch64 on the PATH; Debian, Ubuntu: apt install qemu-user'
-  if (!existsSync(libraries)) return `${libraries} is missing; Debian, Ubuntu: apt install g++-aarch64-linux-gnu`
+  const apt = 'Debian, Ubuntu: apt install g++-aarch64-linux-gnu'
+  if (!existsSync(libraries)) return `${libraries} is missing; ${apt}`
+  if (!onPath('aarch64-linux-gnu-g++')) return `no aarch64-linux-gnu-g++ on the PATH; ${apt}`
+  return undefined
+}
+
+/** Why the addon for Arm can't be run here, and what to do; undefined if it can. `sources`: the digest that it must have been
+ *  built from. */
+export function lacking(sources) {
+  const tools = lackingTools()
+  if (tools) return tools
   const build = 'node tools/prebuild.mjs linux-arm64 builds it'
   if (!existsSync(join(prebuilt, 'manifest.json'))) return `${prebuilt} is missing; ${build}`
   const { sources: from } = JSON.parse(readFileSync(join(prebuilt, 'manifest.json'), 'utf8'))
@@ -49,30 +58,32 @@ export function lacking(sources) {
 /** Whether Node for Arm has been fetched, so that no test has to. */
 export const isFetched = () => existsSync(nodeAt)
 
-/** Prepares the emulated machine. Returns the command, its first arguments (those of Node follow) and its environment. */
+/** The emulated machine with an addon. `addon`: its file. Returns the command, its first arguments (those of Node follow) and
+ *  its environment. Node and sharp for Arm are fetched if they are not there: 60 MB. */
+export async function machineWith(addon, cpu, report) {
+  await unpacked(node, nodeAt, report)
+  const modules = await sharpForArm(report)
+  const threads = process.env.ANNEAL_THREADS ?? '1'
+  return {
+    ...program(cpu, join(nodeAt, 'bin', 'node')),
+    env: { ...process.env, ANNEAL_ADDON: addon, ANNEAL_THREADS: threads, OMP_NUM_THREADS: threads, NODE_PATH: modules },
+  }
+}
+
+/** How a program for Arm is run. */
+export const program = (cpu, path) => ({ command: qemu, args: ['-cpu', cpu, '-L', systemFor(cpu), path] })
+
+/** The emulated machine with the addon for linux-arm64 and libtorch. */
 export async function emulated(cpu, report) {
   const { wheelsFor } = await import('../../dist/setup/provide.js')
   const libtorch = await wheelsFor('linux-arm64', report)
-  await unpacked(node, nodeAt, report)
-  const modules = await sharpForArm(report)
   // The addon looks for libtorch in `lib` beside itself, as an installed one does.
   const beside = join(cross, 'addon-arm64')
   rmSync(beside, { recursive: true, force: true })
   mkdirSync(beside, { recursive: true })
   copyFileSync(join(prebuilt, 'anneal.node'), join(beside, 'anneal.node'))
   symlinkSync(libtorch.lib[0], join(beside, 'lib'))
-  const threads = process.env.ANNEAL_THREADS ?? '1'
-  return {
-    command: qemu,
-    args: ['-cpu', cpu, '-L', systemFor(cpu), join(nodeAt, 'bin', 'node')],
-    env: {
-      ...process.env,
-      ANNEAL_ADDON: join(beside, 'anneal.node'),
-      ANNEAL_THREADS: threads,
-      OMP_NUM_THREADS: threads,
-      NODE_PATH: modules,
-    },
-  }
+  return machineWith(join(beside, 'anneal.node'), cpu, report)
 }
 
 /** Fetches a package through npm and unpacks it to `place`, if it is not there. */

@@ -1,3 +1,4 @@
+import { prepareFonts } from '../fonts.ts'
 import { html, short } from './html.ts'
 
 /** Pictures in a row: square, 8-bit RGB, [side, side, 3] each. */
@@ -24,6 +25,7 @@ export async function drawSheet(
   { title, columns, rows, side }: Sheet,
   { format = 'png' }: { format?: 'png' | 'jpeg' } = {},
 ): Promise<Buffer> {
+  prepareFonts()
   const { default: sharp } = await import('sharp')
   const shown = Math.min(side, largest)
   const head = margin + line + 2 * gap + line // the first row's caption begins there

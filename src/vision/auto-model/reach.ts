@@ -1,5 +1,6 @@
 import { AnnealError } from '../../base/errors.ts'
 import { cacheFolder } from '../../base/files.ts'
+import { lacksPip } from '../../base/packages.ts'
 import type { Report } from '../../base/progress.ts'
 import { recalled, remembered } from '../../base/remember.ts'
 import { canHave, model } from '../../models/index.ts'
@@ -42,6 +43,7 @@ export async function fetchWeights(
   } catch (error) {
     if (signal?.aborted || !(error instanceof AnnealError)) throw error
     remembered(failures(), weights.name, () => ({ until: Date.now() + patience }), counts)
-    return `its weights are not here: ${error.message}`
+    const { message } = error
+    return `its weights are not here: ${lacksPip(message) ? message.split(';')[0] : message}`
   }
 }
