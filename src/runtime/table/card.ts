@@ -11,7 +11,11 @@ export function checkTableCard(card: TableFileCard, file: string): void {
     hasRange(one) &&
     (['number', 'category', 'date'].includes(one.kind) || (one.kind === 'text' && hasTokens(one)))
   if (!Array.isArray(inputs) || inputs.length === 0 || !inputs.every(whole))
-    throw wrong('inputs', inputs, 'a list of columns with name and kind, and with the range of two numbers where they have one')
+    throw wrong(
+      'inputs',
+      inputs,
+      'a list of columns with name and kind, and with the range of two numbers where they have one',
+    )
   const numbers = [texts?.begin, texts?.end, texts?.maxTokens]
   if (
     inputs.some(({ kind }) => kind === 'text') &&
