@@ -144,8 +144,9 @@ async function compile() {
   const old = `build/old-${process.pid}`
   try {
     timed('TypeScript compiled', () => {
-      const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', fresh, '--noEmitOnError']
-      must(process.execPath, [...tsc, '--incremental', 'false', '--tsBuildInfoFile', 'null'], 'mend these errors')
+      const build = ['-p', 'tsconfig.build.json', '--outDir', fresh, '--noEmitOnError', '--incremental', 'false']
+      const tsc = ['node_modules/@typescript/native/bin/tsc', ...build, '--tsBuildInfoFile', 'null']
+      must(process.execPath, tsc, 'mend these errors')
       portableTypes(at(fresh))
       for (const entry of ['.', 'torch', 'export', 'serve']) {
         writeFileSync(at(fresh, entry, 'index.cjs'), required)

@@ -1,7 +1,7 @@
 // Runs formatter, linter and compiler, then every test/**/*.test.ts in Node's test runner. The last line is the total,
 // from the runner's own count: `N passed, N failed, N skipped`. `npm test -- torch` runs only the files with `torch` in
 // their path.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -14,14 +14,19 @@ const files = readdirSync('test', { recursive: true })
   .sort()
   .map(name => join('test', name))
 
-/** Runs a check that is a command. Prints its output only if it fails. */
+/** Runs a check that is a command. Prints its output only if it fails. Returns whether it passed. */
 function check(name, command) {
   const start = performance.now()
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8', maxBuffer: 1 << 28 })
-  const passed = status === 0
-  console.log(`${passed ? '✔' : '✖'} ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
-  if (!passed) console.log(`${stdout}${stderr}`)
-  return passed
+  return new Promise(done => {
+    const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const said = []
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', bytes => said.push(bytes))
+    child.on('close', status => {
+      console.log(`${status === 0 ? '✔' : '✖'} ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
+      if (status !== 0) console.log(Buffer.concat(said).toString())
+      done(status === 0)
+    })
+  })
 }
 
 /** Runs the tests. Returns the runner's totals, or undefined if it was stopped before it had any. */
@@ -72,22 +77,19 @@ async function runTests() {
 let passed = 0
 let failed = 0
 let skipped = 0
-if (filters.length === 0)
-  for (const [name, ...command] of [
-    [
-      'biome: format and lint',
-      'node_modules/@biomejs/biome/bin/biome',
-      'check',
-      '--error-on-warnings',
-      '--diagnostic-level=warn',
-      '.',
-    ],
-    ['tsc: types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
-    ['tsc: types of the page', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', 'src/page/client'],
-    ['api: exports, snapshot, docs/api', '--import', 'tsx', 'tools/api.ts', '--check'],
-    ['publint and attw: the package', '--import', 'tsx', 'tools/package.ts'],
+if (filters.length === 0) {
+  const tsc = 'node_modules/@typescript/native/bin/tsc'
+  const biome = 'node_modules/@biomejs/biome/bin/biome'
+  const checks = await Promise.all([
+    check('biome: format and lint', [biome, 'check', '--error-on-warnings', '--diagnostic-level=warn', '.']),
+    check('tsc: types', [tsc, '--noEmit', '-p', '.']),
+    check('tsc: types of the page', [tsc, '--noEmit', '-p', 'src/page/client']),
+    check('api: exports, snapshot, docs/api', ['--import', 'tsx', 'tools/api.ts', '--check']),
+    check('publint and attw: the package', ['--import', 'tsx', 'tools/package.ts']),
   ])
-    check(name, command) ? passed++ : failed++
+  passed += checks.filter(Boolean).length
+  failed += checks.filter(ok => !ok).length
+}
 
 if (files.length === 0) console.log(`no test file has ${filters.join(' or ') || '.test.ts'} in its name`)
 const totals = files.length ? await runTests() : undefined

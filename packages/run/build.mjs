@@ -41,7 +41,7 @@ for (const [i, entry] of entries.entries())
 
 // Declarations go through a folder of their own: only those that the entries reach are kept.
 const all = join(dist, 'all')
-const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+const tsc = join(root, 'node_modules', '@typescript', 'native', 'bin', 'tsc')
 const config = join(dist, 'tsconfig.json')
 const compilerOptions = {
   noEmit: false,

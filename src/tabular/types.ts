@@ -152,7 +152,7 @@ export interface LabelledRows {
 }
 
 /** The models of tables. `both`: a net and trees, weighted on validation rows. */
-export type TableModelName = 'mlp' | 'realmlp' | 'trees' | 'both'
+export type TableModelName = 'mlp' | 'realmlp' | 'tabm' | 'trees' | 'both'
 
 /** A trained model of a table. */
 export interface TableModel {
@@ -185,7 +185,7 @@ export interface FitTableOptions {
   valid: LabelledRows
   seed: number
   threads?: number | undefined
-  /** Epochs of a net (default: 256 for `realmlp`, by rows for `mlp`). */
+  /** Epochs of a net (default: 256 for `realmlp`, by rows for `mlp`; at most 256 for `tabm`). */
   epochs?: number | undefined
   /** Nets in one packed ensemble. */
   members?: number | undefined

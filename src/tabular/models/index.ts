@@ -15,6 +15,8 @@ import { fitMlp } from './mlp/fit.ts'
 import { Mlp } from './mlp/model.ts'
 import { fitRealmlp } from './realmlp/fit.ts'
 import { Realmlp } from './realmlp/model.ts'
+import { fitTabm } from './tabm/fit.ts'
+import { Tabm } from './tabm/model.ts'
 import { fitTrees, Trees } from './trees.ts'
 
 /** How a kind of model is trained and read. */
@@ -26,6 +28,7 @@ interface Kind {
 const models: Readonly<Record<TableModelName, Kind>> = {
   mlp: { fit: fitMlp, load: Mlp.load },
   realmlp: { fit: fitRealmlp, load: Realmlp.load },
+  tabm: { fit: fitTabm, load: Tabm.load },
   trees: { fit: fitTrees, load: Trees.load },
   both: { fit: fitBoth, load: loadBoth },
 }
