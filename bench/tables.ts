@@ -1,9 +1,10 @@
 /** Tables beside rivals, on the same columns and the same splits: California housing, titanic, birdstrikes.
  *
  *      node --import tsx bench/tables.ts PYTHON SHARED_TABULAR [--seeds 0,1,2,3,4] [--sets california,titanic] [--members 1]
+ *        [--models both,mlp] [--name tables]
  *
  *  PYTHON has lightgbm, scikit-learn, fastai, pandas. SHARED_TABULAR has california_housing.csv and titanic_train.csv. Writes
- *  bench/results/tables.json; results of other sets in it stay. */
+ *  bench/results/NAME.json; results of other sets and models in it stay. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +12,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Both } from '../src/tabular/models/both.ts'
 import { fitTableModel } from '../src/tabular/models/index.ts'
-import type { LabelledRows, TableModel } from '../src/tabular/types.ts'
+import type { LabelledRows, TableModel, TableModelName } from '../src/tabular/types.ts'
 import { measuredOn } from './machine.ts'
 import { rivalEnv } from './rival.ts'
 import { encodeParts, type Parts, readRows, type TableSet, tableSets, writeFeatures } from './table-sets.ts'
@@ -24,6 +25,7 @@ const { values: flags, positionals } = parseArgs({
     members: { type: 'string', default: '1' },
     models: { type: 'string', default: 'both,mlp' },
     rivals: { type: 'boolean', default: true },
+    name: { type: 'string', default: 'tables' },
   },
   allowNegative: true,
 })
@@ -73,7 +75,7 @@ async function ours(
     console.log(JSON.stringify(result))
     found.push(result)
   }
-  for (const name of flags.models.split(',') as ('both' | 'mlp')[]) {
+  for (const name of flags.models.split(',') as TableModelName[]) {
     const seconds: Record<string, number> = {}
     const began = performance.now()
     const model = await fitTableModel(name, {
@@ -147,7 +149,7 @@ function runRivals(python: string) {
 
 /** Means and deviations over folds and seeds, beside all results. */
 function write(fresh: readonly Result[], rival: object): void {
-  const file = 'bench/results/tables.json'
+  const file = `bench/results/${flags.name}.json`
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { results: Result[] }).results : []
   const key = (r: Result) => `${r.set} ${r.model}`
   const again = new Set(fresh.map(key))

@@ -107,7 +107,7 @@ export interface TableFileCard extends FileCard {
   target: readonly string[]
   /** Regression: the unit of each target, empty where it has none. Absent where none has, and in older files. */
   units?: readonly string[]
-  /** `both`, `realmlp`, `trees`. */
+  /** `both`, `realmlp`, `tabm`, `mlp`, `trees`. */
   model: string
   /** How many models are averaged: folds. Default: 1. */
   members?: number

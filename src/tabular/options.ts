@@ -40,8 +40,8 @@ export const tableOnlyOptions = {
 // biome-ignore format: one option, one line or two
 const sharedOptions = {
   ...group('Tables', trains, {
-    model: choice('both', 'realmlp', 'mlp', 'trees', 'auto').flag('--model <name>').default('both', 'a net and trees, weighted on validation rows, beat either alone')
-      .says('the model: both, realmlp, mlp or trees'),
+    model: choice('both', 'realmlp', 'tabm', 'mlp', 'trees', 'auto').flag('--model <name>').default('both', 'a net and trees, weighted on validation rows, beat either alone')
+      .says('the model: both, realmlp, tabm, mlp or trees'),
     task: choice('single', 'regression').flag('--task <kind>').says('single (classes) or regression (numbers)').otherwise('found by the target'),
     valid: number({ above: 0, below: 1 }, 'a share', 'shares').flag('--valid <share>').default(0.2).says('the share of the rows that validate'),
     folds: int(2, 100).flag('--folds <n>').example(5).says('cross-validation: train n times, each time with other rows for validation, and average the models'),
@@ -50,7 +50,7 @@ const sharedOptions = {
     groupColumn: text('the name of a column').flag('--group-column <name>').example('patient').says('rows with the same value of this column stay in one part'),
     timeColumn: text('the name of a column').flag('--time-column <name>').example('date').says('the latest rows by this column validate'),
     seed: int(0, 2 ** 32 - 1).flag('--seed <n>').default(42, 'the same seed gives the same run').says('the seed of split, order and weights'),
-    epochs: int(1).flag('--epochs <n>').example(64).otherwise('256 for realmlp, by rows for mlp').says('epochs of a net'),
+    epochs: int(1).flag('--epochs <n>').example(64).otherwise('256 for realmlp, at most 256 for tabm, by rows for mlp').says('epochs of a net'),
     lr: number({ above: 0, to: 100 }, 'a rate').flag('--lr <rate>').example(0.04).says('the learning rate of a net').otherwise("the model's own"),
     minutes: number({ above: 0 }, 'a number of minutes').flag('--minutes <n>').example(5).says('training ends after so many minutes, with the best weights so far'),
     thresholdFor: choice('f1', 'f2', 'f0.5', 'accuracy').flag('--threshold-for <metric>').otherwise('f1 where the positive class is rare, else 0.5')

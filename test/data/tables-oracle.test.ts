@@ -122,7 +122,7 @@ const differs: Record<string, { from: ('pandas' | 'duckdb')[]; why: string; erro
   },
 }
 
-test(`text tables beside pandas ${oracle.versions['pandas']} and DuckDB ${oracle.versions['duckdb']}`, async t => {
+test(`text tables beside pandas ${oracle.versions.pandas} and DuckDB ${oracle.versions.duckdb}`, async t => {
   const dir = tempFolder(t)
   const used = new Set<string>()
   let compared = 0

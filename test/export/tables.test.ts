@@ -44,13 +44,13 @@ function feedsOf({ inputs }: TableFileCard, rows: readonly RawRow[]): Record<str
   )
 }
 
-const cases: [TableModelName, string, string | string[]][] = (['trees', 'realmlp', 'mlp', 'both'] as const).flatMap(
-  model => [
-    [model, 'two classes', 'cheap'],
-    [model, 'three classes', 'kind'],
-    [model, 'two numbers, one on a log scale', ['price', 'worth']],
-  ],
-)
+const cases: [TableModelName, string, string | string[]][] = (
+  ['trees', 'realmlp', 'tabm', 'mlp', 'both'] as const
+).flatMap(model => [
+  [model, 'two classes', 'cheap'],
+  [model, 'three classes', 'kind'],
+  [model, 'two numbers, one on a log scale', ['price', 'worth']],
+])
 for (const [name, what, target] of cases)
   test(`${name}, ${what}: raw rows get the trained model's answers in each runtime`, async () => {
     const prepared = prepare(frame, target)

@@ -10,12 +10,12 @@ import { ownCache } from './cache.ts'
 export function tempFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-data-'))
   const addon = findAddon()?.path // it lies in the cache that was
-  if (addon) process.env['ANNEAL_ADDON'] = addon
-  const before = process.env['ANNEAL_CACHE']
-  process.env['ANNEAL_CACHE'] = ownCache(folder)
+  if (addon) process.env.ANNEAL_ADDON = addon
+  const before = process.env.ANNEAL_CACHE
+  process.env.ANNEAL_CACHE = ownCache(folder)
   t.after(() => {
-    if (before === undefined) delete process.env['ANNEAL_CACHE']
-    else process.env['ANNEAL_CACHE'] = before
+    if (before === undefined) delete process.env.ANNEAL_CACHE
+    else process.env.ANNEAL_CACHE = before
     rmSync(folder, { recursive: true, force: true })
   })
   return join(folder, 'data')

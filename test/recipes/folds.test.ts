@@ -13,7 +13,7 @@ import { allMarks, assertThresholds, type Mark, marked, runsFolder, small, type 
 
 const work = runsFolder()
 // One cache: all runs use the same speed measurements, and so the same kernels.
-const command = workspace({ cache: () => process.env['ANNEAL_CACHE'] })
+const command = workspace({ cache: () => process.env.ANNEAL_CACHE })
 after(() => {
   work.remove()
   command.remove()

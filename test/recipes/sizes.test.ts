@@ -15,7 +15,7 @@ import { runsFolder, small, type Trained } from '../helpers/recipe.ts'
 
 const work = runsFolder()
 // One cache: all runs use the same speed measurements, and so the same kernels.
-const command = workspace({ cache: () => process.env['ANNEAL_CACHE'] })
+const command = workspace({ cache: () => process.env.ANNEAL_CACHE })
 // 38 training pictures in batches of 16: two steps an epoch. A head of two cycles and one epoch of the whole net are six
 // steps a size.
 const settings = { size: undefined, sizes: [32, 48], headCycles: 2, cycleLen: 1, epochs: 2 }

@@ -116,7 +116,7 @@ test("a user's metric goes the whole way: metrics.csv, the list, the log", () =>
   assert.match(csv[0]!, /,rmse,dice,"cost, in €",lr,seconds,best$/)
   assert.match(csv[1]!, /^1,head,1,1,.*,0\.5,.*,,,0\.001,1,0$/)
   assert.match(csv[3]!, /^3,head,1,1,.*,0\.75,.*,0\.5,12,0\.001,1,1$/)
-  assert.deepEqual(summariseMetrics(csv.join('\n') + '\n'), {
+  assert.deepEqual(summariseMetrics(`${csv.join('\n')}\n`), {
     epochs: 3,
     metrics: { accuracy: 0.75, dice: 0.5, 'cost, in €': 12 },
   })

@@ -14,9 +14,9 @@ const names = ['ANNEAL_CACHE', 'ANNEAL_ADDON', 'ANNEAL_LIBTORCH', 'PATH', 'CXX']
 const before = names.map(name => process.env[name])
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'anneal-addon-'))
-  process.env['ANNEAL_CACHE'] = root
-  delete process.env['ANNEAL_ADDON']
-  delete process.env['ANNEAL_LIBTORCH']
+  process.env.ANNEAL_CACHE = root
+  delete process.env.ANNEAL_ADDON
+  delete process.env.ANNEAL_LIBTORCH
 })
 afterEach(() => {
   rmSync(root, { recursive: true, force: true })
@@ -76,11 +76,11 @@ test('an addon that was deleted, or whose libtorch was replaced, is not found', 
 
 test('each ANNEAL_LIBTORCH has its own addon', async () => {
   await remember(stateKey(), ready('one.node'))
-  process.env['ANNEAL_LIBTORCH'] = 'wheel'
+  process.env.ANNEAL_LIBTORCH = 'wheel'
   assert.equal(findAddon(), undefined)
   await remember(stateKey(), ready('two.node'))
   assert.equal(findAddon()?.path, join(root, 'two.node'))
-  delete process.env['ANNEAL_LIBTORCH']
+  delete process.env.ANNEAL_LIBTORCH
   assert.equal(findAddon()?.path, join(root, 'one.node'))
 })
 
@@ -113,7 +113,7 @@ test('two that remember at once lose nothing; the oldest of many are forgotten',
 })
 
 test('ANNEAL_ADDON gives the file directly, and must exist', async () => {
-  process.env['ANNEAL_ADDON'] = join(root, 'mine.node')
+  process.env.ANNEAL_ADDON = join(root, 'mine.node')
   assert.throws(() => findAddon(), /ANNEAL_ADDON=.*mine\.node: there is no such file/)
   writeFileSync(join(root, 'mine.node'), 'x')
   assert.deepEqual(findAddon(), { path: join(root, 'mine.node') })
@@ -121,8 +121,8 @@ test('ANNEAL_ADDON gives the file directly, and must exist', async () => {
 })
 
 test('without a compiler, CMake or make, one line names them and what to install', async () => {
-  process.env['PATH'] = root
-  delete process.env['CXX']
+  process.env.PATH = root
+  delete process.env.CXX
   await assert.rejects(
     ensureAddon(),
     /needs a C\+\+ compiler .* and CMake .* and make, not found .* apt install build-essential cmake/,
@@ -140,26 +140,26 @@ const clang = ['Debian clang version 14.0.6', 'Ubuntu clang version 18.1.3 (1ubu
 test('clang on Linux is refused in a line that says why and what to do', {
   skip: process.platform !== 'linux',
 }, async () => {
-  process.env['PATH'] = `${root}:/usr/bin:/bin`
+  process.env.PATH = `${root}:/usr/bin:/bin`
   for (const version of clang) {
-    process.env['CXX'] = compiler('clang++', version)
+    process.env.CXX = compiler('clang++', version)
     const { message } = (await ensureAddon().catch(error => error)) as Error
     assert.match(message, new RegExp(`^CXX=.*clang\\+\\+ is ${version.replace(/[()]/g, '\\$&')}: on Linux`), message)
     assert.match(message, /libomp.*libgomp.*apt install g\+\+.* set CXX=g\+\+, or leave CXX out$/, message)
     assert.equal(message.split('\n').length, 1, 'one line')
   }
   // The name of the compiler does not show that it is clang.
-  process.env['CXX'] = compiler('my-compiler', clang[0]!)
+  process.env.CXX = compiler('my-compiler', clang[0]!)
   await assert.rejects(ensureAddon(), /my-compiler is Debian clang/)
-  delete process.env['CXX']
-  process.env['PATH'] = root
+  delete process.env.CXX
+  process.env.PATH = root
   compiler('c++', clang[0]!)
   await assert.rejects(ensureAddon(), /c\+\+ is Debian clang .* dnf install gcc-c\+\+\)$/)
 })
 
 test('a c++ that is clang is passed over where g++ is there too', { skip: process.platform !== 'linux' }, async () => {
-  delete process.env['CXX']
-  process.env['PATH'] = root
+  delete process.env.CXX
+  process.env.PATH = root
   compiler('c++', clang[0]!)
   compiler('g++', 'g++ (Debian 12.2.0-14) 12.2.0')
   // The compiler is found; the other tools are missing.

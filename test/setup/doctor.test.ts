@@ -9,8 +9,8 @@ import { root } from '../helpers/sources.ts'
 test('an empty cache: not ready, every line aligned, what to do named', async () => {
   const root = mkdtempSync(join(tmpdir(), 'anneal-doctor-'))
   const { ANNEAL_CACHE, ANNEAL_ADDON } = process.env
-  process.env['ANNEAL_CACHE'] = root
-  delete process.env['ANNEAL_ADDON']
+  process.env.ANNEAL_CACHE = root
+  delete process.env.ANNEAL_ADDON
   mkdirSync(join(root, 'pictures'))
   writeFileSync(join(root, 'pictures/a.bin'), Buffer.alloc(1500))
   try {
@@ -49,9 +49,9 @@ test('an empty cache: not ready, every line aligned, what to do named', async ()
     assert.deepEqual(JSON.parse(JSON.stringify(report.findings)), report.findings)
   } finally {
     rmSync(root, { recursive: true, force: true })
-    delete process.env['ANNEAL_CACHE']
-    if (ANNEAL_CACHE !== undefined) process.env['ANNEAL_CACHE'] = ANNEAL_CACHE
-    if (ANNEAL_ADDON !== undefined) process.env['ANNEAL_ADDON'] = ANNEAL_ADDON
+    delete process.env.ANNEAL_CACHE
+    if (ANNEAL_CACHE !== undefined) process.env.ANNEAL_CACHE = ANNEAL_CACHE
+    if (ANNEAL_ADDON !== undefined) process.env.ANNEAL_ADDON = ANNEAL_ADDON
   }
 })
 

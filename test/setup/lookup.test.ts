@@ -140,7 +140,7 @@ test('a named folder without a libtorch is an error, not passed over', () => {
 test('an archive host that can not be reached is passed over; nothing half stays', async () => {
   const pins = libtorchPins['linux-x64']!
   const archive = { ...pins.archive!, url: 'http://127.0.0.1:9/libtorch.zip' }
-  process.env['ANNEAL_CACHE'] = root
+  process.env.ANNEAL_CACHE = root
   try {
     const given = places({ pins: { archive, wheels: { version: '0.0.0', parts: [] } } })
     const lines: string[] = []
@@ -158,7 +158,7 @@ test('an archive host that can not be reached is passed over; nothing half stays
       `!existsSync(join(root, 'downloads')) || readdirSync(join(root, 'dow…`,
     )
   } finally {
-    delete process.env['ANNEAL_CACHE']
+    delete process.env.ANNEAL_CACHE
   }
 })
 
@@ -171,7 +171,7 @@ test('the archive is fetched, checked, unpacked and cleared away', async () => {
   const zip = zipOf([...members, { name: 'libtorch/bin/protoc' }])
   const server = createServer((_, response) => response.end(zip))
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  process.env['ANNEAL_CACHE'] = root
+  process.env.ANNEAL_CACHE = root
   try {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/libtorch.zip`
     const sha256 = createHash('sha256').update(zip).digest('hex')
@@ -192,6 +192,6 @@ test('the archive is fetched, checked, unpacked and cleared away', async () => {
   } finally {
     server.closeAllConnections()
     server.close()
-    delete process.env['ANNEAL_CACHE']
+    delete process.env.ANNEAL_CACHE
   }
 })

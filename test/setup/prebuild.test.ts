@@ -145,7 +145,7 @@ for (const target of ['linux-x64', 'linux-arm64']) {
   const skip = typeof found === 'string' ? found : !objdump && 'no objdump here'
   test(`${target}: the files are those of the manifest, and need no more than glibc 2.28`, { skip }, () => {
     const { place, manifest } = found as Exclude<typeof found, string>
-    const files = manifest['files'] as Record<string, { bytes: number; sha256: string }>
+    const files = manifest.files as Record<string, { bytes: number; sha256: string }>
     assert.deepEqual(Object.keys(files), ['anneal.node', 'preload.node'])
     for (const [name, { bytes, sha256 }] of Object.entries(files)) {
       const data = readFileSync(join(place, name))

@@ -8,7 +8,7 @@ import { type CacheOptions, imageFolder, openPictures } from '../../src/vision/i
 import { classFolders, jpeg, put, tempFolder } from '../helpers/data.ts'
 
 const addon = findAddon()!.path
-const kept = () => join(process.env['ANNEAL_CACHE']!, 'pictures')
+const kept = () => join(process.env.ANNEAL_CACHE!, 'pictures')
 const files = (end: string) => (existsSync(kept()) ? readdirSync(kept()).filter(name => name.endsWith(end)) : [])
 
 /** Opens a cache and counts the pictures that are decoded. */
@@ -164,10 +164,10 @@ test('where files may not grow: one line with the bytes, nothing half-written', 
 test('a cache folder that can not be made is one clear line', async t => {
   const dir = tempFolder(t)
   await classFolders(dir, { a: 2, b: 2 })
-  const before = process.env['ANNEAL_CACHE']!
-  process.env['ANNEAL_CACHE'] = join(dir, 'a/0.jpg')
+  const before = process.env.ANNEAL_CACHE!
+  process.env.ANNEAL_CACHE = join(dir, 'a/0.jpg')
   await assert.rejects(open(dir), { name: 'AnnealError', message: /can not be written to .*Set ANNEAL_CACHE/ })
-  process.env['ANNEAL_CACHE'] = before
+  process.env.ANNEAL_CACHE = before
   for (const short of [0, 1.5, Number.NaN, 1e6])
     await assert.rejects(open(dir, { short }), /whole number from 1 to 8192/)
 })

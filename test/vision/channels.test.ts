@@ -243,7 +243,7 @@ test('the cache keeps channels and types, aligned, and each mode by itself', asy
   )
   assert.notDeepEqual(narrow.store.picture(0).data, wide.store.picture(0).data)
   assert.ok(rgb.store.picture(0).data instanceof Uint8Array, 'rgb.store.picture(0).data instanceof Uint8Array')
-  const kept = readdirSync(join(process.env['ANNEAL_CACHE']!, 'pictures')).filter(name => name.endsWith('.bin'))
+  const kept = readdirSync(join(process.env.ANNEAL_CACHE!, 'pictures')).filter(name => name.endsWith('.bin'))
   assert.equal(kept.filter(name => name.startsWith(`${before}-`)).length, 1)
 })
 

@@ -3,6 +3,7 @@ import { Graph, type TableCardTexts } from '../../onnx/index.ts'
 import { Both } from '../../tabular/models/both.ts'
 import { Mlp } from '../../tabular/models/mlp/model.ts'
 import { Realmlp } from '../../tabular/models/realmlp/model.ts'
+import { Tabm } from '../../tabular/models/tabm/model.ts'
 import { Trees } from '../../tabular/models/trees.ts'
 import type { TableModel, TargetInfo } from '../../tabular/types.ts'
 import { storeWeights } from '../store-weights.ts'
@@ -18,6 +19,7 @@ import {
   weightedSum,
 } from './outputs.ts'
 import { addRealmlp } from './realmlp.ts'
+import { addTabm } from './tabm.ts'
 import { addTextVectors, netPrefix } from './texts.ts'
 import { addForests } from './trees.ts'
 
@@ -81,9 +83,10 @@ function addModel(graph: Graph, model: TableModel, context: Context): string {
       : inUnits(graph, sums, target)
   }
   if (model instanceof Realmlp) return addNet(graph, addRealmlp(graph, features, model), model.card.scale, target)
+  if (model instanceof Tabm) return addNet(graph, addTabm(graph, features, model), model.card.scale, target)
   if (model instanceof Mlp) return addNet(graph, addMlp(graph, features, model), model.card.scale, target)
   throw new ModelError(
-    `models of the kind "${model.name}" can not be exported; mlp, realmlp, trees and both can. Train one of them.`,
+    `models of the kind "${model.name}" can not be exported; mlp, realmlp, tabm, trees and both can. Train one of them.`,
   )
 }
 

@@ -5,6 +5,7 @@ import { Both } from '../../tabular/models/both.ts'
 import { categorical, type Forest } from '../../tabular/models/forest.ts'
 import { Mlp } from '../../tabular/models/mlp/model.ts'
 import { Realmlp } from '../../tabular/models/realmlp/model.ts'
+import { Tabm } from '../../tabular/models/tabm/model.ts'
 import { Trees } from '../../tabular/models/trees.ts'
 import { framePart } from '../../tabular/run/rows.ts'
 import type { Encoding, Frame, FrameColumn, TableModel } from '../../tabular/types.ts'
@@ -180,7 +181,8 @@ function wordColumn(name: string, cells: readonly (string | undefined)[]): Frame
   }
 }
 
-/** Values of each number column: on both sides of thresholds of trees, and around the median that a net knows. */
+/** Values of each number column: on both sides of thresholds of trees, and around the median or the
+ *  quantiles that a net knows. */
 function numbersOf(model: TableModel, encoding: Encoding): Map<string, number[]> {
   if (model instanceof Both) {
     const all = new Map<string, number[]>()
@@ -199,6 +201,13 @@ function numbersOf(model: TableModel, encoding: Encoding): Map<string, number[]>
         return column === undefined ? [] : [[column, spread.map(z => mean + z * std)]]
       }),
     )
+  if (model instanceof Tabm)
+    return new Map(
+      model.card.inputs.numbers.flatMap(({ quantiles }, f): [string, number[]][] => {
+        const column = features[f]
+        return column === undefined ? [] : [[column, betweenQuantiles(quantiles)]]
+      }),
+    )
   if (!(model instanceof Realmlp)) return new Map()
   return new Map(
     model.card.inputs.numbers.flatMap(({ median, scale }, f): [string, number[]][] => {
@@ -212,6 +221,14 @@ function numbersOf(model: TableModel, encoding: Encoding): Map<string, number[]>
 /** Places of numbers around their middle, in units of their spread. */
 const spread = [-5, -2, -1, -0.3, 0, 0.1, 0.7, 1.5, 4]
 const mostThresholds = 200
+
+/** Quantiles, the middles between them, and values beyond both ends. */
+function betweenQuantiles(quantiles: readonly number[]): number[] {
+  if (quantiles.length === 0) return [0]
+  const [first, last] = [quantiles[0]!, quantiles.at(-1)!]
+  const middles = quantiles.slice(1).map((value, i) => (value + quantiles[i]!) / 2)
+  return [...quantiles, ...middles, first - (last - first), last + (last - first)]
+}
 
 function thresholdsOf(forests: readonly Forest[], features: readonly (string | undefined)[]): Map<string, number[]> {
   const all = new Map<string, Set<number>>()

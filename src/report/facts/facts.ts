@@ -71,7 +71,9 @@ export type Facts = Interpreted & {
   lines: { t: number; text: string }[]
   finds: LrFindEvent[]
   batches: BatchEvent[]
+  /** The epochs that have a line, and how many ran. */
   epochs: EpochEvent[]
+  ran: number
   groups: string[]
   seconds: number
   spent: { phase: string; seconds: number }[]
@@ -131,6 +133,7 @@ export function factsOf(record: RunRecord): Facts {
     finds: all('lrFind').map(phaseInWords),
     batches: all('batch').map(phaseInWords),
     epochs,
+    ran: result?.epochs ?? epochs.length,
     groups: all('phase').findLast(e => Array.isArray(e.groups) && e.groups.length > 0)?.groups ?? [],
     seconds: result?.seconds?.total ?? events.at(-1)?.t ?? 0,
     spent: spentBy(record),

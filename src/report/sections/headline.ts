@@ -25,7 +25,7 @@ export function header({ record, facts }: Material): Html {
 ${ended(facts, record)}
 <dl class="tiles">
 ${scoreTiles(facts)}
-${tile('Time', duration(facts.seconds), facts.epochs.length > 0 && plural(facts.epochs.length, 'epoch'))}
+${tile('Time', duration(facts.seconds), facts.ran > 0 && plural(facts.ran, 'epoch'))}
 ${model !== '' && tile('Model', model, sizeOf(record))}
 ${all > 0 && tile(capital(`${facts.sample}s`), count(all), `${count(train)} train, ${count(valid)} validation${test > 0 ? `, ${count(test)} test` : ''}`, 'wide')}
 ${facts.classes.length > 0 && tile({ single: 'Classes', multi: 'Labels', regression: 'Targets' }[facts.task], count(facts.classes.length), facts.classes.length <= 4 && html`${facts.classes.map((c, i) => html`${i > 0 && ', '}${name(c)}`)}`)}

@@ -8,6 +8,7 @@ const names: Record<string, string> = {
   both: 'A net and trees, averaged,',
   realmlp: 'A net (RealMLP)',
   mlp: 'A net (MLP)',
+  tabm: 'A net (TabM)',
   trees: 'Trees (LightGBM)',
 }
 

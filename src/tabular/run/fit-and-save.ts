@@ -98,6 +98,7 @@ export async function fitAndSave(
     onFinder: recorder.onFinder,
     ...(model === 'trees' && alone && x.rows >= manyRows ? { onBinned: free } : {}),
   })
+  recorder.end()
   clock('fit')
   const { table, some, valid } = rest ?? { table: whole, some: undefined, valid: labelled }
   const choose = (what: string, value: string, reason: string) => session.choice(what, value, reason)

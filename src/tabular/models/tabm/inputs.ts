@@ -28,10 +28,13 @@ const mostQuantiles = 1000
 const leastQuantiles = 10
 const rowsOfQuantile = 30
 /** scikit-learn keeps the shares of values at both ends away from 0 and 1 by this. */
-const leastShare = 1e-7
-/** The noise that tells equal values apart, in standard deviations of the column. */
-const noise = 1e-5
+export const leastShare = 1e-7
+/** The noise that tells equal values apart, in standard deviations of the column, as in the authors' earlier code (Gorishniy et al.
+ *  2021, arXiv:2106.11959). TabM's 1e-5 is so narrow that the rounding of a float32 sine moves a value which many rows have. */
+const noise = 1e-3
 const mostBins = 48
+/** A bin is at least so wide, since a narrow one makes much of a rounding error. */
+const leastWidth = 1e-3
 
 /** Whether a number is an input of the net. */
 export const isKept = ({ quantiles }: NumberInput): boolean => quantiles.length > 0
@@ -49,7 +52,7 @@ export function fitTabmInputs(x: Encoded, seed: number): TabmInputs {
     const normal = known.map(value => normalOf(value, quantiles))
     const mean = normal.reduce((sum, value) => sum + value, 0) / normal.length
     const all = column.map(value => (Number.isNaN(value) ? mean : normalOf(value, quantiles)))
-    const edges = [...new Set(sharesOf(all.sort(), Math.min(mostBins, x.rows - 1) + 1))]
+    const edges = apart(sharesOf(all.sort(), Math.min(mostBins, x.rows - 1) + 1))
     return edges.length < 2 ? { name, quantiles: [], mean: 0, edges: [], flag } : { name, quantiles, mean, edges, flag }
   })
   return { numbers, categories: x.categoryNames.map((name, c) => ({ name, codes: x.cardinalities[c]! })) }
@@ -64,6 +67,13 @@ function quantilesOf(known: Float64Array, seed: number, column: number): number[
   const spread = known.map(value => value + random.normal(0, noise * std)).sort()
   const count = Math.max(Math.min(Math.floor(known.length / rowsOfQuantile), mostQuantiles), leastQuantiles)
   return sharesOf(spread, count)
+}
+
+/** Rising values without those that are too near to the one before. */
+function apart(values: readonly number[]): number[] {
+  const kept: number[] = []
+  for (const value of values) if (kept.length === 0 || value - kept.at(-1)! >= leastWidth) kept.push(value)
+  return kept
 }
 
 /** `count` values of a sorted array at equal shares from its least to its greatest, by linear interpolation. */

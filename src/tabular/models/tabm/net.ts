@@ -120,9 +120,9 @@ const bare = (weight: Tensor): nn.Module =>
 function piecewiseLinear(edges: readonly (readonly number[])[]): nn.Module {
   const numbers = edges.length
   const bins = Math.max(...edges.map(own => own.length - 1))
-  const { slope, shift, low, high } = encodingOf(edges)
+  const { left, slope, low, high } = encodingOf(edges)
   const row = (values: Float32Array) => fromArray(values, [1, numbers, bins])
-  const buffers = { slope: row(slope), shift: row(shift), low: row(low), high: row(high) }
+  const buffers = { left: row(left), slope: row(slope), low: row(low), high: row(high) }
   const line = trained(uniform([1, numbers, embeddingWidth], embeddingWidth))
   const weight = trained(zeros([numbers, bins, embeddingWidth]))
   const biases = bare(uniform([1, numbers, embeddingWidth], embeddingWidth))
@@ -130,10 +130,8 @@ function piecewiseLinear(edges: readonly (readonly number[])[]): nn.Module {
     { biases },
     x => {
       const each = x.unsqueeze(2) // [N, numbers, 1]
-      const encoded = aten.clamp(aten.addcmul(buffers.shift, each, buffers.slope), {
-        min: buffers.low,
-        max: buffers.high,
-      })
+      const lines = aten.mul(aten.sub(each, buffers.left), buffers.slope)
+      const encoded = aten.clamp(lines, { min: buffers.low, max: buffers.high })
       const gained = aten.bmm(encoded.transpose(0, 1), weight).transpose(0, 1) // [N, numbers, 16]
       return aten
         .addcmul(biases.own.parameters.weight!, each, line)
@@ -144,24 +142,24 @@ function piecewiseLinear(edges: readonly (readonly number[])[]): nn.Module {
   )
 }
 
-/** The encoding of each number as slope · x + shift, kept between `low` and `high`, each [numbers × bins]. Bin j rises from 0 at
- *  its left edge to 1 at its right one; the first one goes on below 0, the last one above 1. The last bin of every number
- *  stands last; places between are 0. */
+/** The encoding of each number as (x − left) · slope, kept between `low` and `high`, each [numbers × bins]. Bin j rises from 0 at its
+ *  left edge to 1 at its right one; the first one goes on below 0, the last one above 1. The last bin of every number stands
+ *  last; places between are 0. In this form every runtime rounds alike, however narrow a bin is. */
 export function encodingOf(
   edges: readonly (readonly number[])[],
-): Record<'slope' | 'shift' | 'low' | 'high', Float32Array> {
+): Record<'left' | 'slope' | 'low' | 'high', Float32Array> {
   const bins = Math.max(...edges.map(own => own.length - 1))
   const made = () => new Float32Array(edges.length * bins)
-  const [slope, shift, low, high] = [made(), made(), made(), made()]
+  const [left, slope, low, high] = [made(), made(), made(), made()]
   for (const [number, own] of edges.entries()) {
     const last = own.length - 2
     for (let bin = 0; bin <= last; bin++) {
       const at = number * bins + (bin === last ? bins - 1 : bin)
       slope[at] = 1 / (own[bin + 1]! - own[bin]!)
-      shift[at] = -own[bin]! * slope[at]!
+      left[at] = own[bin]!
       low[at] = bin === 0 ? Number.NEGATIVE_INFINITY : 0
       high[at] = bin === last ? Number.POSITIVE_INFINITY : 1
     }
   }
-  return { slope, shift, low, high }
+  return { left, slope, low, high }
 }
