@@ -116,7 +116,7 @@ const named = (v: number) =>
 /** What the output says of a rank that is gone. A rank 0 that was stopped before it listened is not reached. */
 const lost = (v: number) =>
   new RegExp(
-    `${named(v)} (was killed by SIGKILL|has given no sign of life|can't be reached|did not come within)${v === 0 ? '|could not reach rank 0 at' : ''}`,
+    `${named(v)} (was killed by SIGKILL|was stopped \\(SIGSTOP\\)|has given no sign of life|can't be reached|did not come within)${v === 0 ? '|could not reach rank 0 at' : ''}`,
   )
 
 async function turns(group: Group, victim: number, random: Random): Promise<void> {
@@ -130,12 +130,16 @@ async function turns(group: Group, victim: number, random: Random): Promise<void
 }
 
 /** One process of one rank; the launcher, or the only process. */
-const toRank = (signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP', choose: (size: number, random: Random) => number) =>
+const toRank = (
+  signal: 'SIGKILL' | 'SIGTERM' | 'SIGINT' | 'SIGSTOP',
+  choose: (size: number, random: Random) => number,
+) =>
   async function hit(group: Group, random: Random): Promise<Expected> {
     const victim = choose(group.size, random)
     send(group.ranks().get(victim), signal)
     const done = `rank ${victim}: ${signal}`
-    if (signal === 'SIGTERM') return { done, survives: false, says: /Go on with:|ended with exit code 143/ }
+    if (signal === 'SIGTERM' || signal === 'SIGINT')
+      return { done, survives: false, says: /Go on with:|ended with exit code (143|130)/ }
     return { done, survives: false, says: lost(victim) }
   }
 const toFirst = (signal: 'SIGKILL' | 'SIGTERM' | 'SIGINT') =>
@@ -176,6 +180,7 @@ export const faults: Readonly<Record<string, Fault>> = {
   'the launcher gets Ctrl-C': { needs: 2, hit: toFirst('SIGINT') },
   'the launcher gets SIGTERM': { needs: 2, hit: toFirst('SIGTERM') },
   'a rank gets SIGTERM': { needs: 2, hit: toRank('SIGTERM', (size, random) => random.integer(size)) },
+  'a rank gets SIGINT': { needs: 2, hit: toRank('SIGINT', (size, random) => random.integer(size)) },
   'everything is killed': {
     needs: 1,
     async hit(group) {

@@ -4,7 +4,8 @@
  *    [--steps 6] [--rounds 2] [--seconds 150] [--add] [--quick]
  *
  *  `--add` keeps the rows of bench/results/ranks.json that this run does not measure: pieces with other `--ranks`, each with its own
- *  process of one thread. A round that would not end within `--seconds` is left out; `rounds` says how many were run.
+ *  process of one thread. So it takes two pieces of two minutes: `--batch 64 --ranks 1,2 --rounds 1`, then the same with
+ *  `--ranks 1,4 --add`. A round that would not end within `--seconds` is left out; `rounds` says how many were run.
  *
  *  The batch is that of all processes together, so more processes share the same work. `anneal launch` starts every case. Both
  *  sides use float32, random weights, noise, the fused AdamW, cross-entropy with label smoothing 0.1 and the statistics of each

@@ -6,6 +6,7 @@
 #define USE_C10D_GLOO
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <arpa/inet.h>
+#include <c10/util/Logging.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <future>
 #include <memory>
@@ -334,6 +336,14 @@ StorePtr below(const std::string& prefix, StorePtr store) {
   return c10::make_intrusive<c10d::PrefixStore>(prefix, std::move(store));
 }
 
+// libtorch warns of each connection that breaks, with the addresses of its functions. What it means is said in one line, by
+// whoever catches the error. TORCH_CPP_LOG_LEVEL, if it is set, shows the warnings.
+void hush() {
+#ifndef C10_USE_GLOG
+  if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 2;  // errors
+#endif
+}
+
 struct Opening : Job {
   Address at;
   std::string listen, prefix;
@@ -341,6 +351,7 @@ struct Opening : Job {
   bool server;
   milliseconds timeout{0};
   void run() override {
+    hush();
     auto g = std::make_unique<Group>();
     g->at = at, g->rank = rank, g->size = size, g->timeout = timeout;
     StorePtr store;

@@ -143,7 +143,8 @@ export async function drive(
   } catch (error) {
     reporter.close()
     if (!recipes.wasStopped(error)) throw error
-    if (!follows)
+    if (!follows && run === '') process.stderr.write('stopped before anything was trained.\n')
+    else if (!follows)
       process.stderr.write(
         `${(error as Error).message}.\nGo on with:\n  ${startedBy()} train --resume ${flat(quoted(run))}\n`,
       )

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { duration, plural } from '../base/format.ts'
 import type { RankCommand } from './command-line.ts'
 import { eachLine } from './lines.ts'
+import { watchStopped } from './stopped.ts'
 
 /** One rank that is to be started. */
 export interface RankPlan {
@@ -47,17 +48,20 @@ interface Member extends RankPlan {
 const keptLines = 12
 
 /** Starts the ranks. When one fails, the others get SIGTERM, and SIGKILL after `grace` seconds. After {@link Group.stop}
- *  the ranks may take as long as they need, until the first of them has ended. `say` gets lines for the user. */
+ *  the ranks may take as long as they need, until the first of them has ended. Ranks notice one that is stopped; once one has
+ *  ended well, nobody may be left to notice, so a rank that then is stopped for `silence` seconds is named and killed. `say`
+ *  gets lines for the user. */
 export function startGroup(
   command: RankCommand,
   ranks: readonly RankPlan[],
-  { grace, say }: { grace: number; say: (line: string) => void },
+  { grace, silence, say }: { grace: number; silence: number; say: (line: string) => void },
 ): Group {
   const began = performance.now()
   const members: Member[] = []
   let failure: Failure | undefined
   let stopping = false
   let killer: NodeJS.Timeout | undefined
+  let unwatch: (() => void) | undefined
   let finish: (failure: Failure | undefined) => void
   const ended = new Promise<Failure | undefined>(resolve => {
     finish = resolve
@@ -93,9 +97,17 @@ export function startGroup(
       }
     }
     if (how || stopping) killAfterGrace()
+    else unwatch ??= watchStopped(() => living().flatMap(({ child }) => child.pid ?? []), silence, stoppedFor)
     if (living().length > 0) return
     clearTimeout(killer)
+    unwatch?.()
     void drained(members).then(() => finish(failure))
+  }
+
+  const stoppedFor = (pid: number) => {
+    const member = members.find(({ child }) => child.pid === pid)!
+    say(`rank ${member.rank} is stopped (SIGSTOP) since ${duration(silence)}, and other ranks have ended; it is killed`)
+    gone(member, { what: 'was stopped (SIGSTOP) after other ranks had ended, and was killed', exitCode: 137 })
   }
 
   for (const plan of ranks) {

@@ -34,6 +34,7 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
   const place = placeOf(options, context.env)
   const { grace = launchOptions.grace.usual, maxRestarts = launchOptions.maxRestarts.usual } = options
   checkRestarts(command, place, maxRestarts)
+  const silence = Number((context.env ?? process.env).ANNEAL_SILENCE_SECONDS) || 15
   const notes = temporaryFolder('anneal-launch-')
   const output = openOutput(command, place, options.logDir, context)
   let group: Group | undefined
@@ -53,7 +54,7 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
       const masterPort = place.masterPort ?? (await freePort())
       const plans = planRanks({ ...place, masterPort }, { restart, maxRestarts, notes, options, context, output })
       if (restart === 0) output.say(opening(place, masterPort, plans[0]!.env.ANNEAL_THREADS!, context.cores))
-      group = startGroup(now, plans, { grace, say: output.say })
+      group = startGroup(now, plans, { grace, silence, say: output.say })
       const failure = await group.ended
       group = undefined
       if (stopped !== undefined || failure === undefined) return failure?.exitCode ?? 0

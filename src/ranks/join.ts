@@ -20,6 +20,9 @@ export interface JoinOptions {
   report?: Report
 }
 
+/** How long the ranks may take to connect to each other, once all of them have come. */
+const connectMs = 60_000
+
 /** How often this process has joined a group: a launcher's store still holds what was said in the groups before. */
 let joins = 0
 
@@ -42,12 +45,15 @@ export async function joinRanks({
   try {
     const listen = listenOn === '0.0.0.0' || listenOn === '::' ? undefined : listenOn
     const name = 'anneal'
-    await group.join({ name, listen, prefix, silenceMs: silenceSeconds * 1000, timeoutMs }).catch((error: Error) => {
-      throw new RanksError(
-        `rank ${rank} of ${size} could not connect to the other ranks: ${firstLine(error)}. Ranks connect to each other at free TCP ports: check that no firewall is between their machines; ANNEAL_INTERFACE names the network to use.`,
-        { cause: error },
-      )
-    })
+    const soon = Math.min(timeoutMs, connectMs)
+    await group
+      .join({ name, listen, prefix, silenceMs: silenceSeconds * 1000, timeoutMs: soon })
+      .catch((error: Error) => {
+        throw new RanksError(
+          `rank ${rank} of ${size} could not connect to the other ranks: ${firstLine(error)}. Ranks connect to each other at free TCP ports: check that no firewall is between their machines; ANNEAL_INTERFACE names the network to use.`,
+          { cause: error },
+        )
+      })
     return new Ranks({ rank, size, name })
   } catch (error) {
     throw await leftFor(error, environment)
@@ -66,10 +72,12 @@ async function meet(environment: Environment, { facts, ...how }: Meeting): Promi
   const { rank, size, host, port } = environment
   await openStore(environment, how)
   try {
-    if (group.add(`anneal/came/${rank}`, 1) > 1)
+    if (group.add(`anneal/came/${rank}`, 1) > 1) {
+      group.leave() // the group goes on with the first one
       throw new RanksError(
         `rank ${rank} of ${size} has come already to ${host}:${port}: two processes have this rank, or another job uses this port. Set MASTER_PORT to a free one, the same for all ranks of this job.`,
       )
+    }
     await compareFacts(environment, facts, how)
   } catch (error) {
     throw await leftFor(error, environment)
@@ -157,6 +165,7 @@ async function compareFacts(
     }
     const missing = Array.from({ length: size }, (_, r) => r).filter(r => !all[r])
     if (missing.length === 0) break
+    refuseIfLeft(size)
     const seconds = (performance.now() - began) / 1000
     const who = `${missing.length === 1 ? 'rank' : 'ranks'} ${missing.slice(0, 10).join(', ')}${missing.length > 10 ? ', …' : ''} of ${size}`
     if (seconds > joinSeconds)
@@ -180,25 +189,49 @@ async function compareFacts(
     )
 }
 
+/** Throws if a rank has left while others were waited for: it was stopped, or has failed. */
+function refuseIfLeft(size: number): void {
+  if (group.add('anneal/left', 0) === 0) return
+  const why = Array.from({ length: size }, (_, r) => group.get(`anneal/why/${r}`))
+  const rank = why.findIndex(text => text !== undefined)
+  if (rank >= 0)
+    throw new RanksError(
+      `rank ${rank} of ${size} has left before all ranks had come: ${why[rank]}. Start all ranks again.`,
+    )
+}
+
 const differing = (first: Facts, other: Facts): string[] =>
   [...new Set([...Object.keys(first), ...Object.keys(other)])].flatMap(name =>
     first[name] === other[name] ? [] : [`${name}: ${other[name] ?? 'none'}, rank 0 ${first[name] ?? 'none'}`],
   )
 
 /** Leaves a group that could not be joined. Returns the reason in words. */
-async function leftFor(error: unknown, environment: Environment): Promise<unknown> {
-  const lost = troubleOf(error)
+async function leftFor(thrown: unknown, environment: Environment): Promise<unknown> {
+  const { rank, size } = environment
+  const lost = troubleOf(thrown)
   if (lost) {
     group.leave() // a store that does not answer can't be told
-    return new RanksError(lostText(lost, environment.size), { cause: error })
+    return new RanksError(lostText(lost, size), { cause: thrown })
   }
-  await parting(environment)
+  const error = thrown as Error
+  if (!(error instanceof RanksError) && brokenStore.test(error.message)) {
+    group.leave()
+    return new RanksError(
+      `rank ${rank} of ${size}: rank 0, which keeps the group together, has ended before all ranks had come (${firstLine(error)}). Its own output says why. Start all ranks again.`,
+      { cause: error },
+    )
+  }
+  await parting(environment, error.name === 'AbortError' ? 'it was stopped' : firstLine(error).replace(/\.$/, ''))
   return error
 }
 
-/** Leaves a group that is not whole. The store is on rank 0: it stays until the others have read what it says. */
-async function parting({ rank, size, storeIsThere }: Environment): Promise<void> {
+/** What libtorch says when the connection to the store breaks. */
+const brokenStore = /recv|send|socket|connection|broken pipe/i
+
+/** Leaves a group that is not whole, and says why. The store is on rank 0: it stays until the others have read what it says. */
+async function parting({ rank, size, storeIsThere }: Environment, why: string): Promise<void> {
   try {
+    group.set(`anneal/why/${rank}`, why)
     group.add('anneal/left', 1)
     const until = performance.now() + 3000
     while (rank === 0 && !storeIsThere && group.add('anneal/left', 0) < size && performance.now() < until)

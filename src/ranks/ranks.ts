@@ -222,7 +222,20 @@ export class Ranks {
   /** The error that a thrown one is, where the group is in trouble: what others threw since then follows from it. */
   explained(error: unknown): unknown {
     this.#ask(0)
-    return this.#lost ? new LostError(this.#lost, this.size) : error
+    return this.#lost && !(error instanceof LostError) ? new LostError(this.#lost, this.size) : error
+  }
+
+  /** Waits until the first rank is done too, where this one is: while it writes the result and the report, somebody has to
+   *  notice if it is gone. */
+  async untilFirstIsDone(): Promise<void> {
+    if (this.isFirst) return
+    try {
+      const [how = '', text = ''] = (await this.#awaited('anneal/end/0')).split('\t')
+      if (how !== 'done') throw new LostError({ rank: 0, kind: how as Lost['kind'], text }, this.size)
+    } catch (error) {
+      const found = this.explained(error)
+      throw found instanceof LostError ? new LostError(found.lost, this.size, { worked: true }) : found
+    }
   }
 
   /** Says to the others how this rank ended, and leaves. The first rank, which keeps the store, leaves as the last. */
@@ -311,8 +324,9 @@ const lookMs = 1000
 /** The group lost a rank, or a rank has ended. */
 export class LostError extends RanksError {
   readonly lost: Lost
-  constructor(lost: Lost, size: number) {
-    super(lostText(lost, size))
+  /** `worked`: the ranks had finished what they do together. */
+  constructor(lost: Lost, size: number, { worked = false }: { worked?: boolean } = {}) {
+    super(lostText(lost, size, { worked }))
     this.lost = lost
   }
 }

@@ -21,10 +21,16 @@ export function troubleOf(error: unknown): Lost | undefined {
   return message.startsWith('ranks\t') ? readTrouble(message.slice('ranks\t'.length)) : undefined
 }
 
-/** The reason in one line. */
-export function lostText({ rank, kind, text }: Lost, size: number): string {
+/** The reason in one line. `worked`: the ranks had finished what they do together, and the first one wrote the result. */
+export function lostText(
+  { rank, kind, text }: Lost,
+  size: number,
+  { worked = false }: { worked?: boolean } = {},
+): string {
   const who = rank < 0 ? 'rank 0, which keeps the group together,' : `rank ${rank} of ${size}`
-  const again = 'The run goes on from its last checkpoint with --resume, on as many ranks as you like.'
+  const again = worked
+    ? 'The ranks had finished their work, and rank 0 was writing the result and the report. A run that has its result.json is whole: `npx anneal report RUN` draws its report. One without goes on with --resume.'
+    : 'The run goes on from its last checkpoint with --resume, on as many ranks as you like.'
   if (kind === 'failed') return `${who} ended with an error: ${text}`
   if (kind === 'stopped') return `${who} was stopped${text ? `: ${text}` : ''}`
   if (kind === 'silent')

@@ -16,7 +16,7 @@ export {
   orderMetrics,
   taskOfMetrics,
 } from './metric-info.ts'
-export { readObject, runPaths } from './paths.ts'
+export { doneText, readObject, runPaths } from './paths.ts'
 export type * from './result.ts'
 export { readResult } from './result.ts'
 export { isRun, newRunFolder, openRun, type Run } from './run.ts'

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** The files of a run folder, as absolute or relative paths under `dir`. */
@@ -16,6 +16,13 @@ export const runPaths = (dir: string) => ({
   best: { weights: join(dir, 'best.safetensors'), about: join(dir, 'best.json') },
   last: { weights: join(dir, 'last.safetensors'), about: join(dir, 'last.json') },
 })
+
+/** That a run is done, and where its report is. */
+export function doneText(dir: string): string {
+  const { report } = runPaths(dir)
+  const drawn = existsSync(report) ? `its report is ${report}` : `\`npx anneal report ${dir}\` draws its report`
+  return `${dir}: this run is done; ${drawn}. To train more, start a new run.`
+}
 
 /** The object in a JSON file; undefined where there is no such file; throws a plain `Error` with the reason otherwise. */
 export function readObject<T extends object>(path: string): T | undefined {

@@ -1,12 +1,24 @@
 // One rank: joins, sums, and prints what it found. `--hold SECONDS`: joins, says so, and waits: with SUMS=1 in sums, with
-// SUMS=told for what rank 0 tells.
+// SUMS=told for what rank 0 tells, with SUMS=done until rank 0 is done. With LEAVES=1 it is asked to stop while
+// ranks are waited for.
 import { joinRanks } from '../../src/ranks/join.ts'
 import { fromArray, full, group, zeros } from '../../src/torch/index.ts'
 
+/** Whether this rank has come to the store. */
+const hasCome = () => {
+  try {
+    return group.get(`anneal/facts/${process.env.RANK}`) !== undefined
+  } catch {
+    return false // it is in no group
+  }
+}
+
 const hold = process.argv.indexOf('--hold')
 const facts = process.env.FACTS ? JSON.parse(process.env.FACTS) : {}
+const stop = new AbortController()
+const leaving = process.env.LEAVES ? setInterval(() => hasCome() && stop.abort(), 100) : undefined
 try {
-  const ranks = await joinRanks({ facts })
+  const ranks = await joinRanks({ facts, signal: stop.signal })
   if (hold >= 0) {
     process.stdout.write('joined\n')
     const until = performance.now() + Number(process.argv[hold + 1]) * 1000
@@ -14,6 +26,7 @@ try {
       if (process.env.SUMS === '1') while (performance.now() < until) ranks.sum(zeros([1000]))
       const later = () => new Promise(resolve => setTimeout(resolve, until - performance.now(), null))
       if (process.env.SUMS === 'told') await ranks.fromFirst('later', later)
+      if (process.env.SUMS === 'done') await ranks.untilFirstIsDone()
       while (performance.now() < until && !ranks.signal?.aborted) await new Promise(resolve => setTimeout(resolve, 50))
       throw ranks.explained(new Error('nothing happened'))
     } catch (error) {
@@ -69,4 +82,6 @@ try {
 } catch (error) {
   process.stderr.write(`${(error as Error).name}: ${(error as Error).message}\n`)
   process.exitCode = 1
+} finally {
+  clearInterval(leaving)
 }

@@ -101,6 +101,16 @@ test('one rank fails: the others end by SIGTERM, and the first failure is named 
   assert.doesNotMatch(stderr, /did not end within/)
 })
 
+test('a rank that is stopped when the others have ended is named, and killed', async () => {
+  const file = script('sleeper', `if (rank === 0) { await sleep(500); process.kill(process.pid, 'SIGSTOP') }`)
+  const env = { ...plainEnv, ANNEAL_SILENCE_SECONDS: '2' }
+  const { code, stderr, seconds } = await launch(['--nproc', '2', file], { env })
+  assert.equal(code, 137, stderr)
+  assert.ok(seconds < 20, `${seconds} s`)
+  assert.match(stderr, /launch: rank 0 is stopped \(SIGSTOP\) since 2\.0 s, and other ranks have ended; it is killed\n/)
+  assert.match(stderr, /rank 0 was stopped \(SIGSTOP\) after other ranks had ended, and was killed/)
+})
+
 test('a rank that ignores SIGTERM, and what it started, is killed after the grace period', async () => {
   const file = script(
     'stubborn',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { connect, createServer } from 'node:net'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { freePort, type RankProcess, runRanks, startRank, startRanks } from '../helpers/ranks.ts'
 import { helper } from '../helpers/typescript.ts'
 
@@ -59,59 +59,63 @@ const joined = async (ranks: RankProcess[]) => {
   }
 }
 
-for (const sums of ['0', '1'])
-  for (const victim of [0, 1, 2])
-    test(`rank ${victim} of 3 is killed ${sums === '1' ? 'while they sum' : 'between sums'}: the others end and say so`, async () => {
-      const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 3, () => ({
+describe('ranks that are lost', { concurrency: 2 }, () => {
+  for (const sums of ['0', '1'])
+    for (const victim of [0, 1, 2])
+      test(`rank ${victim} of 3 is killed ${sums === '1' ? 'while they sum' : 'between sums'}: the others end and say so`, async () => {
+        const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 3, () => ({
+          SUMS: sums,
+          ANNEAL_SILENCE_SECONDS: '6',
+        }))
+        try {
+          await joined(ranks)
+          const began = performance.now()
+          ranks[victim]!.child.kill('SIGKILL')
+          for (const { rank, ended, err } of ranks.filter(r => r.rank !== victim)) {
+            const { code } = await ended
+            assert.equal(code, 1, `rank ${rank}: ${code} ${err()}`)
+            assert.match(
+              err(),
+              new RegExp(`rank ${victim}\\b.*(no sign of life|can't be reached|ended with an error)`),
+              err(),
+            )
+          }
+          const seconds = (performance.now() - began) / 1000
+          assert.ok(seconds < 25, `it took ${seconds} s`)
+        } finally {
+          for (const r of ranks) r.child.kill('SIGKILL')
+        }
+      })
+
+  for (const [victim, sums, where] of [
+    [0, '1', 'in a sum'],
+    [1, '1', 'in a sum'],
+    [0, 'told', 'and what it tells is waited for'],
+    [0, 'done', 'after the work, while it writes the result'],
+    [0, '0', 'between sums'],
+    [1, '0', 'between sums'],
+  ] as const)
+    test(`rank ${victim} of 2 is stopped ${where}: the other one names it`, async () => {
+      const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 2, () => ({
         SUMS: sums,
-        ANNEAL_SILENCE_SECONDS: '6',
+        ANNEAL_SILENCE_SECONDS: '4',
       }))
       try {
         await joined(ranks)
+        ranks[victim]!.child.kill('SIGSTOP')
         const began = performance.now()
-        ranks[victim]!.child.kill('SIGKILL')
-        for (const { rank, ended, err } of ranks.filter(r => r.rank !== victim)) {
-          const { code } = await ended
-          assert.equal(code, 1, `rank ${rank}: ${code} ${err()}`)
-          assert.match(
-            err(),
-            new RegExp(`rank ${victim}\\b.*(no sign of life|can't be reached|ended with an error)`),
-            err(),
-          )
-        }
+        const other = ranks[1 - victim]!
+        const { code } = await other.ended
         const seconds = (performance.now() - began) / 1000
-        assert.ok(seconds < 25, `it took ${seconds} s`)
+        assert.ok(seconds < 20, `it took ${seconds} s`)
+        assert.equal(code, 1, `${code} ${other.err()}`)
+        assert.match(other.err(), new RegExp(`rank ${victim}\\b.*no sign of life for \\d+ s`))
+        if (sums === 'done') assert.match(other.err(), /had finished their work, and rank 0 was writing the result/)
       } finally {
         for (const r of ranks) r.child.kill('SIGKILL')
       }
     })
-
-for (const [victim, sums, where] of [
-  [0, '1', 'in a sum'],
-  [1, '1', 'in a sum'],
-  [0, 'told', 'and what it tells is waited for'],
-  [0, '0', 'between sums'],
-  [1, '0', 'between sums'],
-] as const)
-  test(`rank ${victim} of 2 is stopped ${where}: the other one names it`, async () => {
-    const ranks = await startRanks(helper('rank-sums.ts', '--hold', '60'), 2, () => ({
-      SUMS: sums,
-      ANNEAL_SILENCE_SECONDS: '4',
-    }))
-    try {
-      await joined(ranks)
-      ranks[victim]!.child.kill('SIGSTOP')
-      const began = performance.now()
-      const other = ranks[1 - victim]!
-      const { code } = await other.ended
-      const seconds = (performance.now() - began) / 1000
-      assert.ok(seconds < 20, `it took ${seconds} s`)
-      assert.equal(code, 1, `${code} ${other.err()}`)
-      assert.match(other.err(), new RegExp(`rank ${victim}\\b.*no sign of life for \\d+ s`))
-    } finally {
-      for (const r of ranks) r.child.kill('SIGKILL')
-    }
-  })
+})
 
 const failed = async (ranks: RankProcess[]) => {
   const ends = await Promise.all(ranks.map(r => r.ended))
@@ -168,22 +172,62 @@ test('nobody at the address, an address that is not of this machine, ranks that 
   assert.match(unknown!, /could not reach rank 0 at no.such.name.invalid:\d+ for 2 s: the name/)
 })
 
-test('rank 0 is stopped before all ranks have come: the others do not wait without end', async () => {
-  const port = await freePort()
-  const begin = (rank: number) =>
-    startRank(helper('rank-sums.ts'), { rank, size: 3, port, env: { ANNEAL_JOIN_SECONDS: '8' } })
-  const [first, second] = [begin(0), begin(1)]
-  try {
+describe('while ranks are waited for', { concurrency: 3 }, () => {
+  const two = async (join: string, env: Record<string, string> = {}) => {
+    const port = await freePort()
+    const ranks = [0, 1].map(rank =>
+      startRank(helper('rank-sums.ts'), {
+        rank,
+        size: 3,
+        port,
+        env: { ANNEAL_JOIN_SECONDS: join, ...(rank === 1 ? env : {}) },
+      }),
+    )
     await untilListening(port)
-    await new Promise(resolve => setTimeout(resolve, 1500))
-    first!.child.kill('SIGSTOP')
-    const { code, seconds } = await second!.ended
-    assert.equal(code, 1, second!.err())
-    assert.match(second!.err(), /rank 0.*no sign of life|ranks? [02, ]+ of 3 did not come/)
-    assert.ok(seconds < 40, `it took ${seconds} s`)
-  } finally {
-    for (const r of [first, second]) r!.child.kill('SIGKILL')
+    return ranks as [RankProcess, RankProcess]
   }
+
+  test('rank 0 is stopped: the others do not wait without end', async () => {
+    const [first, second] = await two('8')
+    try {
+      await new Promise(resolve => setTimeout(resolve, 1500))
+      first.child.kill('SIGSTOP')
+      const { code, seconds } = await second.ended
+      assert.equal(code, 1, second.err())
+      assert.match(second.err(), /rank 0.*no sign of life|ranks? [02, ]+ of 3 did not come/)
+      assert.ok(seconds < 40, `it took ${seconds} s`)
+    } finally {
+      for (const r of [first, second]) r.child.kill('SIGKILL')
+    }
+  })
+
+  test('a rank leaves: the others say so, and wait no longer', async () => {
+    const [first, second] = await two('60', { LEAVES: '1' })
+    try {
+      const { code, seconds } = await first.ended
+      assert.equal(code, 1, first.err())
+      assert.match(first.err(), /rank 1 of 3 has left before all ranks had come: it was stopped/)
+      assert.ok(seconds < 40, `it took ${seconds} s`)
+    } finally {
+      for (const r of [first, second]) r.child.kill('SIGKILL')
+    }
+  })
+
+  test('rank 0 is killed: one line', async () => {
+    const [first, second] = await two('60')
+    try {
+      await new Promise(resolve => setTimeout(resolve, 1500))
+      first.child.kill('SIGKILL')
+      const { code } = await second.ended
+      assert.equal(code, 1, second.err())
+      assert.match(
+        second.err(),
+        /^\w+: rank 1 of 3(: rank 0, which keeps the group together, has ended before all ranks had come| could not reach rank 0) .*\n$/,
+      )
+    } finally {
+      for (const r of [first, second]) r.child.kill('SIGKILL')
+    }
+  })
 })
 
 /** Waits until something listens at a port. */

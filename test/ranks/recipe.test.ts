@@ -10,6 +10,7 @@ import { program } from '../helpers/cli.ts'
 import { freePort, type RankProcess, startRank } from '../helpers/ranks.ts'
 import { allMarks, marked } from '../helpers/recipe.ts'
 import { littleCheckpoint, madeTexts } from '../helpers/texts.ts'
+import { helper } from '../helpers/typescript.ts'
 import { until } from '../helpers/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-ranks-'))
@@ -201,11 +202,18 @@ for (const [signal, code] of [
 ] as const)
   test(`rank 1 gets ${signal}: rank 0 ends, and the run goes on in one process`, async () => {
     const run = `ended-${signal}`
-    const long = [...settings, '--epochs', '40', '--out', path(run)]
-    const ranks = await train([path('data'), ...long], 2)
+    const long = ['train', path('data'), ...settings, '--epochs', '40', '--out', path(run)]
+    const port = await freePort()
+    // It is killed at a moment that is hard to meet: an epoch is over, and the ranks compare their weights.
+    const dying = signal === 'SIGKILL' ? helper('rank-dies.ts') : program
+    const ranks = [program, dying].map((start, rank) =>
+      startRank([...start, ...long], { rank, size: 2, port, env: env() }),
+    )
     try {
-      await untilStep(run, 12, ranks)
-      ranks[1]!.child.kill(signal)
+      if (signal === 'SIGINT') {
+        await untilStep(run, 12, ranks)
+        ranks[1]!.child.kill(signal)
+      }
       const { code: found } = await ranks[0]!.ended
       assert.equal(found, code, said(ranks))
       if (signal === 'SIGKILL') assert.match(ranks[0]!.err(), /rank 1 of 2 has given no sign of life/)
@@ -219,6 +227,12 @@ for (const [signal, code] of [
       alone!.child.kill('SIGINT')
       await alone!.ended
       assert.match(events, /the run began in 2 processes and goes on in 1/)
+      const epochs = readFileSync(path(run, 'metrics.csv'), 'utf8').trim().split('\n').slice(1)
+      assert.deepEqual(
+        epochs.map(line => Number(line.split(',')[0])),
+        epochs.map((_, i) => i + 1),
+        'each epoch is recorded once',
+      )
     } finally {
       alone!.child.kill('SIGKILL')
     }

@@ -55,6 +55,7 @@ export async function inGroup<T>(
   const signals = [signal, ranks.signal].filter(s => s !== undefined)
   try {
     const result = await work(ranks, AbortSignal.any(signals))
+    await ranks.untilFirstIsDone()
     await ranks.leave('done')
     return result
   } catch (thrown) {
@@ -120,7 +121,7 @@ function refuse({ options, domain, resumed = false }: Given): void {
 export function refuseOther(device: string): void {
   if (device !== 'cpu')
     throw new OptionError(
-      `${option('device')}: ${device}: several processes compute on CPUs only so far; give ${setting('device', 'cpu')}, or start one process, without the launcher.`,
+      `${option('device')}: ${device}: several processes compute on CPUs only so far (NCCL is not used yet); give ${setting('device', 'cpu')}, or start one process, without the launcher.`,
     )
 }
 

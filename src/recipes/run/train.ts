@@ -12,6 +12,7 @@ import type { Domain, ModelChoice, Progress } from '../../domain/index.ts'
 import type { Ranks } from '../../ranks/ranks.ts'
 import {
   domainOf,
+  doneText,
   isRun,
   newRunFolder,
   openRun,
@@ -165,14 +166,10 @@ export async function resume<O extends object>(
 
 /** The configuration of a run that can go on; throws if this one can't. */
 function resumable(domain: { name: string }, dir: string): RunConfig {
-  const { result } = runPaths(dir)
   const config = readConfig(dir)
   if (!config?.machine || config.format !== 1)
     throw new RunError(`${dir}: holds no run that can be resumed. \`npx anneal runs\` lists the runs.`)
-  if (existsSync(result))
-    throw new RunError(
-      `${dir}: this run is done; its report is ${runPaths(dir).report}. To train more, start a new run.`,
-    )
+  if (existsSync(runPaths(dir).result)) throw new RunError(doneText(dir))
   const kind = domainOf(config)
   if (kind !== domain.name)
     throw new RunError(`${dir}: its data are ${kind}; it can't be resumed as a run of ${domain.name}.`)

@@ -222,12 +222,13 @@ class WholeRun {
       beforeEpoch: () => void this.#context.session.ranks.waits(),
       afterBatch: info => recordBatch(this.#context.session, this.#options.phase, info),
       afterEpoch: info => {
-        checkRanks(this.#context.session, this.#learn.network.net, info)
         state.epochsDone++
         state.slowest = Math.max(state.slowest, info.seconds)
         state.history.push({ trainLoss: info.trainLoss, validLoss: info.validLoss })
         if (info.epoch === last) state.ended = info
         else this.#record(info, false)
+        // Afterwards: if a rank is gone, the state that is saved holds this epoch.
+        checkRanks(this.#context.session, this.#learn.network.net, info)
       },
     }
   }

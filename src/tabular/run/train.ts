@@ -7,6 +7,7 @@ import { silent, streamReport } from '../../base/progress.ts'
 import { version } from '../../base/version.ts'
 import {
   domainOf,
+  doneText,
   newRunFolder,
   openRun,
   type RunConfig,
@@ -93,11 +94,9 @@ export async function resumeTable(
   { data, ...hooks }: TableHooks & { data?: string | undefined } = {},
 ): Promise<RunResult> {
   const config = readConfig(dir)
-  const { result, report } = runPaths(dir)
   if (!config?.machine || config.format !== 1 || domainOf(config) !== 'tables')
     throw new RunError(`${dir}: holds no run on a table that can be resumed. \`npx anneal runs\` lists the runs.`)
-  if (existsSync(result))
-    throw new RunError(`${dir}: this run is done; its report is ${report}. To train more, start a new run.`)
+  if (existsSync(runPaths(dir).result)) throw new RunError(doneText(dir))
   checkSameMachine(dir, config)
   const moved = data === undefined ? config : { ...config, data: existsSync(data) ? resolve(data) : data }
   return drive(dir, { mode: 'append', config: moved, options: config.settings as TableOptions }, hooks)
