@@ -3,14 +3,14 @@ import { option, setting } from '../base/options.ts'
 import type { Card } from '../onnx/index.ts'
 import { readAssets } from '../page/assets.ts'
 import type { Example } from '../page/document.ts'
-import { type PagePlace, refuseForeignPage, refusePlace } from '../page/write.ts'
+import type { PagePlace } from '../page/write.ts'
 import { loadPicture } from '../vision/decode/load-picture.ts'
 import { type ModelCard, readStored } from '../vision/inference/saved.ts'
 import { smallJpeg } from '../vision/interpret/picture.ts'
-import { type CheckFiles, checkFiles } from './check-files.ts'
+import { checkFiles } from './check-files.ts'
 import { examplesOf } from './examples.ts'
 import { type ExportOptions, exportModel } from './export-model.ts'
-import { writePageWith } from './write-page.ts'
+import { type ExampleSamples, type ExportedPageOf, exportPageWith } from './write-page.ts'
 
 /** How a page is exported: into a folder for a web server, or into one file that also opens from the disk. */
 export interface PageOptions
@@ -21,14 +21,7 @@ export interface PageOptions
 }
 
 /** An exported page. */
-export interface ExportedPage {
-  /** With their sizes in bytes. */
-  files: { file: string; bytes: number }[]
-  card: Card
-  /** How many example pictures are in it, and of which part of the run's data. */
-  examples: number
-  part?: 'valid' | 'train'
-}
+export interface ExportedPage extends ExportedPageOf<Card> {}
 
 /** Writes a trained model as a page that computes in the browser: choose a picture, read the answer. The model in it is
  *  checked as `exportModel` does, and has class activation maps where its head is linear. Throws where onnxruntime-web is not
@@ -36,17 +29,18 @@ export interface ExportedPage {
  *  run: a run folder, or a saved model (without examples, and without the check). */
 export async function exportPage(run: string, options: PageOptions): Promise<ExportedPage> {
   const { page, singleFile, examples: wanted = 0, data, signal, ...others } = options
-  refusePlace({ page, singleFile })
   const { card: stored } = readStored(run)
-  refusePictures(stored)
-  const assets = readAssets()
-  refuseForeignPage({ page, singleFile })
-  const found = wanted > 0 ? await exampleFiles(run, stored, { wanted, data, signal }) : undefined
-  const examples = found?.examples ?? []
-  const written = await writePageWith({ page, singleFile }, assets, examples, out =>
-    exportModel(run, { ...others, data, signal, out, heat: true }),
+  return exportPageWith(
+    { page, singleFile },
+    {
+      assets() {
+        refusePictures(stored)
+        return readAssets()
+      },
+      samples: wanted > 0 ? () => exampleFiles(run, stored, { wanted, data, signal }) : undefined,
+      exported: out => exportModel(run, { ...others, data, signal, out, heat: true }),
+    },
   )
-  return { ...written, examples: examples.length, ...(found && { part: found.part }) }
 }
 
 /** Refuses a model of pictures that a browser can not give. */
@@ -64,7 +58,7 @@ async function exampleFiles(
   run: string,
   card: ModelCard,
   { wanted, data, signal }: { wanted: number } & Pick<PageOptions, 'data' | 'signal'>,
-): Promise<{ examples: Example[]; part: CheckFiles['part'] }> {
+): Promise<ExampleSamples> {
   const skip = `Or leave out ${option('examples')}.`
   const { places, targets, part } = await checkFiles(run, card, { most: 50 * wanted, data, signal, skip })
   const order = examplesOf(card, targets, { count: places.length, wanted })

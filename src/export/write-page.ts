@@ -6,10 +6,52 @@ import {
   type AnyExample,
   type PageCard,
   type PagePlace,
+  refuseForeignPage,
+  refusePlace,
   type Written,
   writePage,
   writeSingleFile,
 } from '../page/write.ts'
+
+/** An exported page with samples of the run in it. */
+export interface ExportedPageOf<C> {
+  /** With their sizes in bytes. */
+  files: { file: string; bytes: number }[]
+  card: C
+  /** How many examples are in it, and of which part of the run's data. */
+  examples: number
+  part?: 'valid' | 'train'
+}
+
+/** Samples of a run for a page, and the part that they are of. */
+export interface ExampleSamples {
+  examples: readonly AnyExample[]
+  part: 'valid' | 'train'
+}
+
+/** Writes a page with its model and samples of the run. assets: reads what it is made of, which throws where onnxruntime-web is not
+ *  installed, before anything is computed; samples: takes examples, where some are wanted; exported: writes the model into a file.
+ *  Throws where the place holds a page of others. */
+export async function exportPageWith<C extends PageCard>(
+  place: PagePlace,
+  {
+    assets: read,
+    samples,
+    exported,
+  }: {
+    assets: () => Assets
+    samples: (() => Promise<ExampleSamples>) | undefined
+    exported: (out: string) => Promise<{ card: C }>
+  },
+): Promise<ExportedPageOf<C>> {
+  refusePlace(place)
+  const assets = read()
+  refuseForeignPage(place)
+  const found = await samples?.()
+  const examples = found?.examples ?? []
+  const written = await writePageWith(place, assets, examples, exported)
+  return { ...written, examples: examples.length, ...(found && { part: found.part }) }
+}
 
 /** Writes a page with its model. assets: what it is made of, where that depends on the model by its card; exported: writes the model
  *  into a file, and gives its card. Returns the files with their sizes

@@ -19,9 +19,11 @@ export interface TableCardInput {
   /** How texts of a number or a date are read, where training found a sign before fractions, a unit, or an order of day and
    *  month. */
   reading?: TableCardReading
-  /** A usual value: the median of a number or a date (in seconds), a word of a category. Not of one row: each column by
-   *  itself. Absent in older files. */
+  /** A usual value: the median of a number or a date (in seconds), the most frequent word of a category, in the training rows.
+   *  Not of one row: each column by itself. Absent in older files. */
   usual?: TableCell
+  /** Of a number or a date (in seconds): the least and the largest value of the training rows. Absent in older files. */
+  range?: readonly [least: number, largest: number]
 }
 
 /** The inputs of the graph for a column of texts, and its output. */

@@ -59,7 +59,7 @@ export const rowForm = ({ inputs }: Pick<TableFileCard, 'inputs'>): Form => ({
   id: 'row',
   fields: html`<div class="fields">
 ${inputs.map((input, i) => field(input, i))}</div>
-<p class="soft" id="empty">An empty field is a missing value; grey values are usual ones, and are not sent.</p>
+<p class="soft" id="empty">An empty field is a missing value; grey values are usual ones, and are not sent.${inputs.some(({ range }) => range) ? ' In brackets: from the least to the largest value of training.' : ''}</p>
 <details><summary>Paste a row</summary>
 <label class="field"><span>A row as JSON, or as CSV with the names of the columns in its first line</span><textarea id="pasted" rows="4" spellcheck="false"></textarea></label>
 <div class="row"><button type="button" id="fill">Fill in and predict</button></div>
@@ -84,12 +84,17 @@ function field(input: TableCardInput, i: number): Html {
     const proposals = vocabulary.slice(0, mostProposals).map(word => html`<option>${word}</option>`)
     return html`<input ${shared} list="words-${i}" autocomplete="off" placeholder="${shown(usual)}"><datalist id="words-${i}">${proposals}</datalist>`
   }
-  return html`<label class="field"><span>${name}${unitOf(input)}</span>${control()}</label>
+  return html`<label class="field"><span>${name}${bracketOf(input)}</span>${control()}</label>
 `
 }
 
-/** The unit of a column's numbers, after its name. */
-const unitOf = ({ reading }: TableCardInput): string => (reading?.unit ? ` (${reading.unit})` : '')
+/** What follows the name of a column of numbers or dates: its range in training, and its unit. */
+function bracketOf(input: TableCardInput): string {
+  const { kind, range, reading } = input
+  const text = (value: number) => (kind === 'date' ? dateText(value, input).replace('T', ' ') : shown(value))
+  const parts = [...(range ? [`${text(range[0])} to ${text(range[1])}`] : []), ...(reading?.unit ? [reading.unit] : [])]
+  return parts.length > 0 ? ` (${parts.join(' ')})` : ''
+}
 
 const shown = (value: TableCardInput['usual']): string =>
   typeof value === 'number' ? String(Number(value.toPrecision(6))) : (value ?? '')

@@ -53,7 +53,7 @@ const again = 'Export the model again with `anneal export`, and copy the file wh
 
 /** Reads the card of an exported model, from the metadata of its ONNX file. `name`: what errors call the file.
  *  Throws a RunError for a file that is cut off, no ONNX file, without a card, of a newer version, or with weights in
- *  other files. */
+ *  other files, and where the graph has other labels than the card. */
 export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
   const refuse = (what: string, todo = again) => new RunError('model', `${name}: ${what} ${todo}`)
   const text = (from: number, to: number) => new TextDecoder().decode(bytes.subarray(from, to))
@@ -69,6 +69,7 @@ export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
   const metadata = new Map<string, string>()
   let graph = false
   let version = false
+  let labels: string[] | undefined
   try {
     for (const { number, start, end } of fieldsOf(bytes, 0, bytes.length)) {
       if (end > bytes.length) {
@@ -85,12 +86,18 @@ export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
       }
       if (number !== 7) continue
       graph = true
-      // GraphProto.initializer is 5; in a TensorProto data_location is 14, and 1 means another file.
-      for (const tensor of fieldsOf(bytes, start, end))
-        if (tensor.number === 5)
-          for (const { number, value } of fieldsOf(bytes, tensor.start, tensor.end))
-            if (number === 14 && value === 1)
-              throw refuse('its weights lie in other files (external data), which are not read.', again)
+      // GraphProto.initializer is 5; in a TensorProto string_data is 6, name 8, and data_location 14, where 1 means another file.
+      for (const tensor of fieldsOf(bytes, start, end)) {
+        if (tensor.number !== 5) continue
+        const strings: Field[] = []
+        for (const field of fieldsOf(bytes, tensor.start, tensor.end)) {
+          if (field.number === 6) strings.push(field)
+          if (field.number === 8 && text(field.start, field.end) === 'outputs/classes')
+            labels = strings.map(one => text(one.start, one.end))
+          if (field.number === 14 && field.value === 1)
+            throw refuse('its weights lie in other files (external data), which are not read.', again)
+        }
+      }
     }
   } catch (error) {
     if (error instanceof RunError) throw error
@@ -109,8 +116,14 @@ export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
       `it is an ONNX model without Anneal's card (${cardKey})${metadata.size ? `; its metadata are ${[...metadata.keys()].slice(0, 8).join(', ')}` : ''}.`,
       'This runtime needs a model.onnx that `anneal export RUN` wrote; others run with onnxruntime alone.',
     )
-  return checkedCard(card, refuse)
+  const checked = checkedCard(card, refuse)
+  const { classes } = checked
+  if (labels && checked.task === 'single' && JSON.stringify(labels) !== JSON.stringify(classes))
+    throw refuse(`its card has the classes ${shown(classes)}, but the graph has ${shown(labels)}.`)
+  return checked
 }
+
+const shown = (names: unknown): string => String(JSON.stringify(names)).slice(0, 200)
 
 function checkedCard(json: string, refuse: (what: string, todo?: string) => RunError): AnyCard {
   let card: Card

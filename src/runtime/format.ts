@@ -14,9 +14,13 @@ const formats: readonly [name: Format, is: (bytes: Uint8Array) => boolean][] = [
   ['AVIF', bytes => latin1(bytes, 4, 8) === 'ftyp' && latin1(bytes, 8, 32).includes('avif')],
   ['TIFF', bytes => /^(II[*+]\0|MM\0[*+])$/.test(latin1(bytes, 0, 4))],
 ]
-/** The format of a picture file, one of those that are read here. Rejects any other with its name. */
+
+/** The format of a picture file by its first bytes. */
+export const findFormat = (bytes: Uint8Array): Format | undefined => formats.find(([, is]) => is(bytes))?.[0]
+
+/** The same, one of those that are read here. Rejects any other with its name. */
 export async function formatOf(bytes: Uint8Array, read: readonly Format[]): Promise<Format> {
-  const format = formats.find(([, is]) => is(bytes))?.[0]
+  const format = findFormat(bytes)
   if (format && read.includes(format)) return format
   throw (await import('./unread.ts')).unreadFormat(bytes, read, format)
 }

@@ -7,9 +7,15 @@ const cut = (format: Format) =>
 
 /** Reads the header of a picture file, without its pixels. Throws a RunError where it has no size. */
 export async function readHeader(bytes: Uint8Array, format: Format): Promise<Header> {
+  return read(bytes, format, readers[format] ?? (await import('./headers.ts')).readers[format])
+}
+
+/** The same of a JPEG file, at once. */
+export const readJpeg = (bytes: Uint8Array): Header => read(bytes, 'JPEG', readers.JPEG)
+
+function read(bytes: Uint8Array, format: Format, reader: Reader | undefined): Header {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const header: Header = { format, width: 0, height: 0, orientation: 1 }
-  const reader = readers[format] ?? (await import('./headers.ts')).readers[format]
   try {
     reader?.(bytes, view, header)
   } catch (error) {

@@ -1,26 +1,40 @@
 import { RunError } from './errors.ts'
 import { kindOf } from './pixels.ts'
 
+// biome-ignore-start lint/suspicious/noControlCharactersInRegex: bytes of files
 /** Formats that are known, and not read here. */
 const unread: readonly [name: string, begins: RegExp][] = [
-  ['HEIC', /^.{4}ftyp(heic|heix|hevc|mif1|msf1)/s],
+  ['HEIC', /^.{4}ftyp(hei[cxms]|hev[cx]|mif1|msf1)/s],
   ['BMP', /^BM/],
+  ['Netpbm', /^P[1-7]\s/],
+  ['NPY', /^\x93NUMPY/],
   ['SVG', /^\s*<(\?xml|svg)/],
   ['PDF', /^%PDF/],
-  ['Netpbm', /^P[1-7]\s/],
   ['JPEG XL', /^(ÿ\n|.{4}JXL )/s],
+  ['JPEG 2000', /^(.{4}jP {2}|ÿOÿQ)/s],
+  ['JPEG-LS', /^ÿØÿ÷/],
+  ['Photoshop (PSD)', /^8BPS/],
+  ['ICO', /^\0\0[\x01\x02]\0/],
+  ['ZIP', /^PK\x03\x04/],
   ['HTML', /^\s*<(!doctype|html)/i],
 ]
+// biome-ignore-end lint/suspicious/noControlCharactersInRegex: bytes of files
 
-/** The error for a picture file that is not read here. format: its format, where other runtimes read it. */
-export function unreadFormat(bytes: Uint8Array, read: readonly string[], format?: string): RunError {
-  if (bytes.length === 0) return new RunError('picture', 'it is empty')
+/** What a picture file is that is not read here, and what is read. format: its format, where other runtimes read it. */
+export function unreadText(bytes: Uint8Array, read: readonly string[], format?: string): string {
   const head = String.fromCharCode(...bytes.subarray(0, 64))
   const known = format ?? unread.find(([, begins]) => begins.test(head))?.[0]
-  const begins = Array.from(bytes.subarray(0, 8), byte => byte.toString(16).padStart(2, '0')).join(' ')
+  const hex = () => Array.from(bytes.subarray(0, 8), byte => byte.toString(16).padStart(2, '0')).join(' ')
+  const begins = () => (/^[\t\n\r\x20-\x7e]{8}/.test(head) ? JSON.stringify(head.slice(0, 16)) : hex())
+  return `${known ? `a file of ${known}` : `no picture that is known: it begins with ${begins()}`}; ${read.join(', ')} are read`
+}
+
+/** The error for such a file. */
+export function unreadFormat(bytes: Uint8Array, read: readonly string[], format?: string): RunError {
+  if (bytes.length === 0) return new RunError('picture', 'it is empty')
   return new RunError(
     'picture',
-    `it is ${known ? `a file of ${known}` : `no picture that is known: it begins with ${begins}`}; ${read.join(', ')} are read. Convert it, or give its pixels: { data, width, height, channels }.`,
+    `it is ${unreadText(bytes, read, format)}. Convert it, or give its pixels: { data, width, height, channels }.`,
   )
 }
 

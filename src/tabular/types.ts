@@ -70,6 +70,15 @@ export interface ColumnUse {
   reason: string
 }
 
+/** What the training rows hold in one column. No row of the table: each column by itself. */
+export interface ColumnFigures {
+  /** The median of a number or a date (seconds since 1970), the most frequent word of a category. */
+  usual: number | string
+  /** The range of a number or a date. */
+  least?: number
+  most?: number
+}
+
 /** How one column becomes features. Plain data: it stands in the model's card. */
 export type ColumnEncoding =
   /** One number as it is; NaN stays NaN. */

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { recipeFor } from '../../src/api/recipe.ts'
 import { exportCommand } from '../../src/cli/export.ts'
 import { checkSoundFile, exportSound } from '../../src/export/sound/export-sound.ts'
 import { openSoundModel } from '../../src/export/sound/model-graph.ts'
@@ -11,33 +10,14 @@ import { exportSoundPage } from '../../src/export/sound/page.ts'
 import { quantizeSound } from '../../src/export/sound/quantize.ts'
 import { findSoundCard } from '../../src/onnx/index.ts'
 import { load as loadModel } from '../../src/runtime/node.ts'
-import { sounds } from '../../src/sound/index.ts'
-import { speechEmbedding } from '../../src/sound/models/speech-embedding.ts'
-import { manualSeed } from '../../src/torch/index.ts'
-import { storedTensors } from '../../src/train/saved-model.ts'
-import { writeSafetensors } from '../../src/weights/index.ts'
-import { makers, wav } from '../sound/sound.make.ts'
-import { savedSounds, spectrogram, speech } from './sounds.make.ts'
+import { savedSounds, soundRun, spectrogram, speech } from './sounds.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-quantize-sounds-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 const data = join(folder, 'recordings')
 const run = join(folder, 'run')
-before(async () => {
-  const rates = [8000, 16_000, 22_050, 44_100]
-  for (const [name, make] of Object.entries(makers)) {
-    mkdirSync(join(data, name), { recursive: true })
-    for (let n = 0; n < 16; n++) {
-      const rate = rates[n % 4]!
-      writeFileSync(join(data, name, `${n}.wav`), wav([make(n, n % 8 === 7 ? 4 : 0.5 + n / 20, rate)], { rate }))
-    }
-  }
-  manualSeed(7)
-  const weights = join(folder, 'body.safetensors')
-  writeSafetensors(weights, storedTensors(speechEmbedding().stateDict()))
-  await recipeFor(sounds).train(data, { weights, model: 'speech-embedding', epochs: 0, out: run })
-})
+before(() => soundRun({ data, run, weights: join(folder, 'body.safetensors'), each: 16 }))
 
 test('integers in the loop over windows: ranges from training recordings, checked from file to label', async t => {
   let out = ''

@@ -1,13 +1,18 @@
 // Little saved models of sounds, for tests of their export, of the runtime, of the server and of the page.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { recipeFor } from '../../src/api/recipe.ts'
 import { probeSound } from '../../src/onnx/index.ts'
 import type { Preprocessing } from '../../src/sound/features/inputs.ts'
+import { sounds } from '../../src/sound/index.ts'
 import { networkOf } from '../../src/sound/inference/saved.ts'
+import { speechEmbedding } from '../../src/sound/models/speech-embedding.ts'
 import { inputOf } from '../../src/sound/source.ts'
 import { aten, manualSeed, nn, noGrad } from '../../src/torch/index.ts'
-import { type ModelCard, saveModel } from '../../src/train/saved-model.ts'
+import { type ModelCard, saveModel, storedTensors } from '../../src/train/saved-model.ts'
+import { writeSafetensors } from '../../src/weights/index.ts'
+import { makers, wav } from '../sound/sound.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-export-sound-'))
 process.on('exit', () => rmSync(folder, { recursive: true }))
@@ -76,4 +81,31 @@ export function savedSounds(parts: readonly SavedSound[], card: Partial<ModelCar
   const home = mkdtempSync(join(folder, 'average-'))
   const members = parts.map((part, i) => basename(savedSound({ ...part, seed: i + 1, at: join(home, `fold${i}`) })))
   return savedSound({ ...parts[0], card: { ...parts[0]?.card, ...card, members }, at: join(home, 'best') })
+}
+
+/** Makes recordings of each class, short ones and long ones, of different rates, with one or two channels, and trains a head on a speech
+ *  embedding of random weights. `each`: recordings of a class; `weights`: where that embedding is written. */
+export async function soundRun({
+  data,
+  run,
+  weights,
+  each,
+}: {
+  data: string
+  run: string
+  weights: string
+  each: number
+}): Promise<void> {
+  const rates = [8000, 16_000, 22_050, 44_100]
+  for (const [name, make] of Object.entries(makers)) {
+    mkdirSync(join(data, name), { recursive: true })
+    for (let n = 0; n < each; n++) {
+      const rate = rates[n % 4]!
+      const sound = make(n, n % 8 === 7 ? 4 : 0.5 + n / 20, rate)
+      writeFileSync(join(data, name, `${n}.wav`), wav(n % 3 === 0 ? [sound, sound] : [sound], { rate }))
+    }
+  }
+  manualSeed(7)
+  writeSafetensors(weights, storedTensors(speechEmbedding().stateDict()))
+  await recipeFor(sounds).train(data, { weights, model: 'speech-embedding', epochs: 0, out: run })
 }

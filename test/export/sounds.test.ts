@@ -1,21 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { recipeFor } from '../../src/api/recipe.ts'
 import { exportCommand } from '../../src/cli/export.ts'
 import { checkFile, exportModel } from '../../src/export/export-model.ts'
 import { load, runtimeNames } from '../../src/export/runtimes.ts'
 import { checkSoundFile, exportSound } from '../../src/export/sound/export-sound.ts'
 import { findSoundCard, probeSound, readCard } from '../../src/onnx/index.ts'
-import { loadSoundClassifier, sounds } from '../../src/sound/index.ts'
-import { speechEmbedding } from '../../src/sound/models/speech-embedding.ts'
-import { manualSeed } from '../../src/torch/index.ts'
-import { storedTensors } from '../../src/train/saved-model.ts'
+import { loadSoundClassifier } from '../../src/sound/index.ts'
 import { readWeights, writeSafetensors } from '../../src/weights/index.ts'
-import { makers, wav } from '../sound/sound.make.ts'
-import { type SavedSound, savedSound, savedSounds, spectrogram } from './sounds.make.ts'
+import { type SavedSound, savedSound, savedSounds, soundRun, spectrogram } from './sounds.make.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'anneal-sounds-export-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -160,21 +155,7 @@ function roundToInt8(path: string): void {
 
 const data = join(folder, 'recordings')
 const run = join(folder, 'run')
-before(async () => {
-  const rates = [8000, 16_000, 22_050, 44_100]
-  for (const [name, make] of Object.entries(makers)) {
-    mkdirSync(join(data, name), { recursive: true })
-    for (let n = 0; n < 10; n++) {
-      const rate = rates[n % 4]!
-      const sound = make(n, n === 9 ? 4 : 0.5 + n / 20, rate)
-      writeFileSync(join(data, name, `${n}.wav`), wav(n % 3 === 0 ? [sound, sound] : [sound], { rate }))
-    }
-  }
-  manualSeed(7)
-  const weights = join(folder, 'body.safetensors')
-  writeSafetensors(weights, storedTensors(speechEmbedding().stateDict()))
-  await recipeFor(sounds).train(data, { weights, model: 'speech-embedding', epochs: 0, out: run })
-})
+before(() => soundRun({ data, run, weights: join(folder, 'body.safetensors'), each: 10 }))
 
 test('a run is exported by the command, checked from file to label on its validation recordings, and checked again', async t => {
   let out = ''

@@ -8,6 +8,7 @@ import { fitTableModel } from '../../src/tabular/models/index.ts'
 import { labelledRows, type PreparedTable, type PrepareOptions, prepareFrame } from '../../src/tabular/prepare.ts'
 import { frameOfRows } from '../../src/tabular/read/rows.ts'
 import { type TableCard, writeCard } from '../../src/tabular/run/card.ts'
+import { figuresOf } from '../../src/tabular/run/figures.ts'
 import type { FitTableOptions, Frame, TableModelName } from '../../src/tabular/types.ts'
 
 /** A row as a person writes it. */
@@ -103,6 +104,7 @@ export async function savedModel(
     target: target.info,
     columns: uses,
     encoding,
+    figures: figuresOf(prepared.frame, encoding, split.train),
     reading: {},
     metrics: { logLoss: 0.5 },
     ...card,

@@ -105,6 +105,43 @@ test('the average of folds is exported with the columns of all folds, each with 
   )
 })
 
+test('the card has usual values and ranges of the training rows, also without a check; cards without figures are exported', async () => {
+  const prepared = prepare(frame, 'cheap')
+  const stem = await savedModel(prepared, 'trees')
+  const { card } = await exportTable(stem, { check: false })
+  const rows = rawRows(500)
+  const of = (name: string) => Array.from(prepared.split.train, row => rows[row]![name]!).filter(cell => cell !== '')
+  const seconds = (cell: string | number) =>
+    typeof cell === 'number' ? cell : Date.parse(`${cell}${cell.length > 10 ? 'Z' : ''}`) / 1000
+  for (const { name, kind, usual, range } of card.inputs) {
+    if (kind === 'category') {
+      assert.equal(range, undefined, `${name}: words have no range`)
+      const counts = new Map<string, number>()
+      for (const cell of of(name).filter(cell => cell !== 'N/A'))
+        counts.set(String(cell), (counts.get(String(cell)) ?? 0) + 1)
+      assert.equal(
+        counts.get(String(usual)),
+        Math.max(...counts.values()),
+        `${name}: ${usual} is the most frequent word`,
+      )
+      continue
+    }
+    const sorted = of(name)
+      .map(seconds)
+      .sort((a, b) => a - b)
+    assert.equal(usual, sorted[(sorted.length - 1) >> 1], `${name}: the median`)
+    assert.deepEqual(range, [sorted[0], sorted.at(-1)], `${name}: the range`)
+  }
+  const { figures: _, ...older } = readCard(stem)
+  writeCard(stem, older)
+  const made = await exportTable(stem, { check: false })
+  assert.deepEqual(
+    made.card.inputs.map(({ range }) => range),
+    card.inputs.map(() => undefined),
+    'a card of an older run has no ranges',
+  )
+})
+
 test('a file that answers otherwise is refused, also later, and other files are not overwritten', async () => {
   const prepared = prepare(frame, 'cheap')
   const [stem, other] = [

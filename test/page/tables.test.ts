@@ -44,6 +44,9 @@ test('a folder of four files, or one file; words escaped, no address of others, 
   const card = findTableCard(model, 'model.onnx')!
   for (const { name } of card.inputs) assert.ok(page.includes(`name="${name}"`), `a field for ${name}`)
   assert.match(page, /<option>town aé<\/option>/)
+  assert.match(page, /<span>heat \(-[\d.]+ to [\d.]+\)<\/span>/, 'the range of training behind the name')
+  assert.match(page, /<span>born \(\d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d\)<\/span>/, 'the range of dates')
+  assert.match(page, /In brackets: from the least to the largest value of training/)
   assert.match(page, /Predicts kind: house, hüt &quot;x&quot;, palace\./)
   const [, rules] = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page)!
   assert.match(rules!.replaceAll('&#39;', "'"), /^default-src 'none'; .*connect-src 'self'; worker-src 'self'; /)

@@ -270,6 +270,30 @@ test('times of day are seconds, in training, in predictions of the run and in it
   await assert.rejects(predict([{ at: '18:75', n: 1 }]), /"18:75" is not a number/)
 })
 
+test('a card with the classes in another order than the graph, or with a range of one number, is refused', async () => {
+  const stem = await savedModel(prepare(frame, 'cheap'), 'trees')
+  const { file } = await exportTable(stem, { check: false })
+  const text = readFileSync(file).toString('latin1')
+  const changed = (from: RegExp, to: string) => {
+    assert.match(text, from)
+    return Uint8Array.from(
+      Buffer.from(
+        text.replace(from, found => to.padEnd(found.length)),
+        'latin1',
+      ),
+    )
+  }
+  await (await load(file, { threads: 1 })).dispose()
+  await assert.rejects(
+    load(changed(/"classes":\["cheap","dear"\]/, '"classes":["dear","cheap"]'), { threads: 1 }),
+    /its card has the classes \["dear","cheap"\], but the graph has \["cheap","dear"\]/,
+  )
+  await assert.rejects(
+    load(changed(/"range":\[[^\]]*\]/, '"range":7'), { threads: 1 }),
+    /its card says inputs .*the range of two numbers/,
+  )
+})
+
 test('the kind that is asked for is checked; aborting, disposing, devices', async () => {
   const stem = await savedModel(prepare(frame, 'price'), 'trees')
   const { file } = await exportTable(stem, { check: false })

@@ -47,7 +47,7 @@ if (browserPath)
       assert.equal(rows[0], '2 green', 'the likeliest comes first, also where names look like numbers')
       assert.match((await page.locator('#said').textContent())!, /b\.jpg: 2 green/, 'a screen reader hears it')
       await choose('c.jpg', Buffer.from('no picture'))
-      await page.getByText('the bytes are none of JPEG').first().waitFor()
+      await page.getByText('JPEG, PNG, GIF, WebP, AVIF, TIFF are read').first().waitFor()
       assert.deepEqual(wrong, [])
     } finally {
       await browser.close()

@@ -157,7 +157,7 @@ test('requests that do not fit are refused with the reason', async () => {
     [400, { inputs: [{ ...good, data: [1, 2, 3, 4, 5, 256] }] }, /from 0 to 255, got 256/],
     [400, { inputs: [{ ...good, data: 'x' }] }, /a list of numbers/],
     [413, { inputs: [{ ...good, shape: [1000, 1, 2, 3] }] }, /1000 pictures; at most 32/],
-    [415, { inputs: [bytes] }, /picture 0: the bytes are none of/],
+    [415, { inputs: [bytes] }, /picture 0: the body is no picture that is known/],
     [400, { inputs: [{ ...bytes, shape: [2] }] }, /the shape says 2, the data hold 1/],
     [400, { inputs: [{ ...bytes, data: ['http://a/b'] }] }, /an address is never fetched/],
     [400, { inputs: [{ ...bytes, parameters: { binary_data_size: 5 }, data: undefined }] }, /0 bytes follow/],

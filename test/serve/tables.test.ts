@@ -331,7 +331,10 @@ test('OpenAPI names the columns; metrics count rows, labels and unknown words', 
           requestBody: {
             content: Record<
               string,
-              { schema: { oneOf: { properties: object; required: string[] }[] }; example: object }
+              {
+                schema: { oneOf: { properties: Record<string, { description: string }>; required: string[] }[] }
+                example: object
+              }
             >
           }
         }
@@ -341,6 +344,11 @@ test('OpenAPI names the columns; metrics count rows, labels and unknown words', 
   const { schema, example } = found.paths['/predict']!.post.requestBody.content['application/json']!
   const names = model.card.inputs.map(({ name }) => name)
   assert.deepEqual(schema.oneOf[0]!.required, names)
+  for (const { name, kind, range } of model.card.inputs) {
+    const { description } = schema.oneOf[0]!.properties[name]!
+    assert.equal(/In training from \S+ to \S+\./.test(description), range !== undefined, `${name}: ${description}`)
+    assert.equal(range !== undefined, kind === 'number' || kind === 'date', `${name}: the range of a ${kind}`)
+  }
   assert.equal((await post(example, { type: form })).status, 200, 'the example is answered')
   const text = await (await handler(new Request(url('/metrics')))).text()
   assert.match(text, /anneal_batch_rows_sum [1-9]/)

@@ -2,11 +2,11 @@ import { option } from '../../base/options.ts'
 import type { SoundFileCard } from '../../onnx/index.ts'
 import { readAssets } from '../../page/assets.ts'
 import type { SoundExample } from '../../page/sound-document.ts'
-import { type PagePlace, refuseForeignPage, refusePlace } from '../../page/write.ts'
+import type { PagePlace } from '../../page/write.ts'
 import { waveBytes } from '../../runtime/sound/write-wav.ts'
 import { readCard, stemOf } from '../../train/saved-model.ts'
 import { examplesOf } from '../examples.ts'
-import { writePageWith } from '../write-page.ts'
+import { type ExampleSamples, type ExportedPageOf, exportPageWith } from '../write-page.ts'
 import { runSounds } from './check-sounds.ts'
 import { type ExportSoundOptions, exportSound } from './export-sound.ts'
 import type { SoundModel } from './model-graph.ts'
@@ -19,14 +19,7 @@ export interface SoundPageOptions extends PagePlace, Omit<ExportSoundOptions, 'o
 }
 
 /** An exported page of a model of sounds. */
-export interface ExportedSoundPage {
-  /** With their sizes in bytes. */
-  files: { file: string; bytes: number }[]
-  card: SoundFileCard
-  /** How many example recordings are in it, and of which part of the run's data. */
-  examples: number
-  part?: 'valid' | 'train'
-}
+export interface ExportedSoundPage extends ExportedPageOf<SoundFileCard> {}
 
 /** The most seconds of an example: of a longer recording its beginning. */
 const mostSeconds = 10
@@ -36,22 +29,21 @@ const mostSeconds = 10
  *  others. run: a run folder, or a saved model (without examples, and without the check). */
 export async function exportSoundPage(run: string, options: SoundPageOptions): Promise<ExportedSoundPage> {
   const { page, singleFile, examples: wanted = 0, ...others } = options
-  refusePlace({ page, singleFile })
-  const assets = readAssets('sound')
-  refuseForeignPage({ page, singleFile })
-  const found = wanted > 0 ? await exampleSounds(run, { wanted, ...options }) : undefined
-  const examples = found?.examples ?? []
-  const written = await writePageWith({ page, singleFile }, assets, examples, out =>
-    exportSound(run, { ...others, out }),
+  return exportPageWith(
+    { page, singleFile },
+    {
+      assets: () => readAssets('sound'),
+      samples: wanted > 0 ? () => exampleSounds(run, { wanted, ...options }) : undefined,
+      exported: out => exportSound(run, { ...others, out }),
+    },
   )
-  return { ...written, examples: examples.length, ...(found && { part: found.part }) }
 }
 
 /** Recordings of the run as WAVE files of one channel at the model's rate, with their labels: classes take turns. */
 async function exampleSounds(
   run: string,
   { wanted, data, signal }: { wanted: number } & Pick<SoundPageOptions, 'data' | 'signal'>,
-): Promise<{ examples: SoundExample[]; part: 'valid' | 'train' }> {
+): Promise<ExampleSamples> {
   const card = readCard(`${stemOf(run)}.json`) as SoundModel['card']
   const { rate } = card.preprocessing
   const skip = `Or leave out ${option('examples')}.`

@@ -12,7 +12,7 @@ import type { CheckParts } from './check.ts'
 import type { TableInput } from './columns.ts'
 import type { TableGraph } from './model-graph.ts'
 import type { OpenTableModel } from './open.ts'
-import { usualOf } from './usual.ts'
+import { figuresOf } from './usual.ts'
 
 /** The card of an exported model: what is known of the saved model, and of its run. */
 export function tableFileCard(
@@ -44,7 +44,7 @@ export function tableFileCard(
     ...(target.units ? { units: target.units } : {}),
     model: card.model,
     ...(members.length > 1 ? { members: members.length } : {}),
-    inputs: inputs.map(input => ({ ...inputOf(input, model), usual: usualOf(input.column, model, rows) })),
+    inputs: inputs.map(input => ({ ...inputOf(input, model), ...figuresOf(input.column, model, rows) })),
     ...(textNet ? { texts: textsOf(textNet, weights) } : {}),
     ...(missing ? { missing } : {}),
     unused: [...new Set([...card.columns.map(column => column.name), ...target.columns])].filter(

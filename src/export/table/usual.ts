@@ -1,4 +1,4 @@
-import type { TableCell } from '../../onnx/index.ts'
+import type { TableCardInput, TableCell } from '../../onnx/index.ts'
 import type { ColumnEncoding, FrameColumn } from '../../tabular/types.ts'
 import type { OpenTableModel } from './open.ts'
 import type { CheckRows } from './rows.ts'
@@ -6,18 +6,29 @@ import type { CheckRows } from './rows.ts'
 /** A text that nobody wrote: those of the table may be private. */
 const exampleText = 'This is an example sentence.'
 
-/** A usual value of a column, for examples and forms: the median of a number or a date (in whole seconds), a word of a category; of texts
- *  an example. From the rows of the validation part where they are at hand, else from what the model knows of the column. */
-export function usualOf(
+/** A usual value of a column, for examples and forms, and its range: of the training rows, as the trained model's card has them. A
+ *  column of texts has an example. Models that were saved before cards had figures have a usual value of the validation rows, where
+ *  these are at hand, else what the model knows of the column, and no range. */
+export function figuresOf(
   column: string,
-  { members }: OpenTableModel,
+  { card, members }: OpenTableModel,
   { made, valid }: { made: CheckRows; valid?: CheckRows | undefined },
-): TableCell {
-  const encodings = members.flatMap(({ card }) => card.encoding.columns.filter(one => one.column === column))
-  if (encodings[0]?.kind === 'text') return exampleText
-  const seen = valid?.frame.columns.find(({ name }) => name === column)
-  const found = seen && ofRows(seen, encodings)
-  return found ?? ofModel(encodings[0]!, made.frame.columns.find(({ name }) => name === column)!)
+): Pick<TableCardInput, 'usual' | 'range'> {
+  const encodings = members.flatMap(member => member.card.encoding.columns.filter(one => one.column === column))
+  const [{ kind }] = encodings as [ColumnEncoding]
+  if (kind === 'text') return { usual: exampleText }
+  const figures = card.figures && Object.hasOwn(card.figures, column) ? card.figures[column] : undefined
+  if (!figures) {
+    const seen = valid?.frame.columns.find(({ name }) => name === column)
+    const found = seen && ofRows(seen, encodings)
+    return { usual: found ?? ofModel(encodings[0]!, made.frame.columns.find(({ name }) => name === column)!) }
+  }
+  const { usual, least, most } = figures
+  const whole = (value: number) => (kind === 'date' ? Math.floor(value) : value)
+  return {
+    usual: typeof usual === 'number' ? whole(usual) : usual,
+    ...(least === undefined || most === undefined ? {} : { range: [whole(least), whole(most)] }),
+  }
 }
 
 function ofRows(column: FrameColumn, encodings: readonly ColumnEncoding[]): TableCell {

@@ -1,11 +1,10 @@
 import { option } from '../../base/options.ts'
 import type { TextFileCard } from '../../onnx/index.ts'
 import { readAssets } from '../../page/assets.ts'
-import type { TextExample } from '../../page/text-document.ts'
-import { type PagePlace, refuseForeignPage, refusePlace } from '../../page/write.ts'
+import type { PagePlace } from '../../page/write.ts'
 import { readCard, stemOf } from '../../train/saved-model.ts'
 import { examplesOf } from '../examples.ts'
-import { writePageWith } from '../write-page.ts'
+import { type ExampleSamples, type ExportedPageOf, exportPageWith } from '../write-page.ts'
 import { runTexts } from './check-texts.ts'
 import { type ExportTextOptions, exportText } from './export-text.ts'
 
@@ -16,36 +15,28 @@ export interface TextPageOptions extends PagePlace, Omit<ExportTextOptions, 'out
 }
 
 /** An exported page of a model of texts. */
-export interface ExportedTextPage {
-  /** With their sizes in bytes. */
-  files: { file: string; bytes: number }[]
-  card: TextFileCard
-  /** How many example texts are in it, and of which part of the run's data. */
-  examples: number
-  part?: 'valid' | 'train'
-}
+export interface ExportedTextPage extends ExportedPageOf<TextFileCard> {}
 
 /** Writes a trained model of texts as a page that computes in the browser: write a text, read the answer and which words count.
  *  The model in it is checked as `exportText` does. Throws where onnxruntime-web is not installed, and where the place holds a
  *  page of others. run: a run folder, or a saved model (without examples, and without the check). */
 export async function exportTextPage(run: string, options: TextPageOptions): Promise<ExportedTextPage> {
   const { page, singleFile, examples: wanted = 0, ...others } = options
-  refusePlace({ page, singleFile })
-  const assets = readAssets('text')
-  refuseForeignPage({ page, singleFile })
-  const found = wanted > 0 ? await exampleTexts(run, { wanted, data: options.data }) : undefined
-  const examples = found?.examples ?? []
-  const written = await writePageWith({ page, singleFile }, assets, examples, out =>
-    exportText(run, { ...others, out }),
+  return exportPageWith(
+    { page, singleFile },
+    {
+      assets: () => readAssets('text'),
+      samples: wanted > 0 ? () => exampleTexts(run, { wanted, data: options.data }) : undefined,
+      exported: out => exportText(run, { ...others, out }),
+    },
   )
-  return { ...written, examples: examples.length, ...(found && { part: found.part }) }
 }
 
 /** Texts of the run, whole, with their labels: classes take turns. */
 async function exampleTexts(
   run: string,
   { wanted, data }: { wanted: number; data: string | undefined },
-): Promise<{ examples: TextExample[]; part: 'valid' | 'train' }> {
+): Promise<ExampleSamples> {
   const card = readCard(`${stemOf(run)}.json`)
   const skip = `Or leave out ${option('examples')}.`
   const found = await runTexts(run, { card }, { data, skip })

@@ -8,9 +8,14 @@ export function checkTableCard(card: TableFileCard, file: string): void {
   const { task, inputs, outputs, texts } = card
   const whole = (one: TableFileCard['inputs'][number]) =>
     typeof one?.name === 'string' &&
+    hasRange(one) &&
     (['number', 'category', 'date'].includes(one.kind) || (one.kind === 'text' && hasTokens(one)))
   if (!Array.isArray(inputs) || inputs.length === 0 || !inputs.every(whole))
-    throw wrong('inputs', inputs, 'a list of columns with name and kind')
+    throw wrong(
+      'inputs',
+      inputs,
+      'a list of columns with name and kind, and with the range of two numbers where they have one',
+    )
   const numbers = [texts?.begin, texts?.end, texts?.maxTokens]
   if (
     inputs.some(({ kind }) => kind === 'text') &&
@@ -24,6 +29,9 @@ export function checkTableCard(card: TableFileCard, file: string): void {
 
 const hasTokens = ({ tokens }: TableFileCard['inputs'][number]): boolean =>
   typeof tokens?.ids === 'string' && typeof tokens.mask === 'string'
+
+const hasRange = ({ range }: TableFileCard['inputs'][number]): boolean =>
+  range === undefined || (Array.isArray(range) && range.length === 2 && range.every(Number.isFinite))
 
 const types = { number: 'float32', category: 'string', date: 'int64', text: 'int64' } as const
 

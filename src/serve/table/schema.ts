@@ -1,3 +1,4 @@
+import { dateWord } from '../../cells/dates.ts'
 import type { TableCardInput, TableFileCard } from '../../onnx/table-card.ts'
 import type { TensorAbout } from '../served-kind.ts'
 
@@ -21,11 +22,19 @@ export function rowSchema({ inputs, unused = [] }: TableFileCard) {
   }
 }
 
-function columnSchema({ kind, vocabulary, usual }: TableCardInput): object {
+const within = (range: TableCardInput['range'], text: (value: number) => string): string =>
+  range ? ` In training from ${text(range[0])} to ${text(range[1])}.` : ''
+
+function columnSchema({ kind, vocabulary, usual, range }: TableCardInput): object {
   const example = usual === undefined || usual === null ? {} : { examples: [usual] }
-  if (kind === 'number') return { type: ['number', 'string', 'null'], description: 'A number.', ...example }
+  if (kind === 'number')
+    return { type: ['number', 'string', 'null'], description: `A number.${within(range, String)}`, ...example }
   if (kind === 'date')
-    return { type: ['string', 'number', 'null'], description: 'A date such as 2024-07-01 or 2024-07-01T18:30:00Z.' }
+    return {
+      type: ['string', 'number', 'null'],
+      description: `A date such as 2024-07-01 or 2024-07-01T18:30:00Z.${within(range, dateWord)}`,
+      ...(typeof usual === 'number' ? { examples: [dateWord(usual)] } : {}),
+    }
   if (kind === 'text') return { type: ['string', 'number', 'boolean', 'null'], description: 'A text.', ...example }
   const words =
     vocabulary && vocabulary.length <= mostWords

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { ModelError } from '../../base/errors.ts'
 import { writeAtomic } from '../../base/files.ts'
 import { readObject, runPaths } from '../../runs/index.ts'
-import type { ColumnUse, Encoding, TableModelName, TargetInfo } from '../types.ts'
+import type { ColumnFigures, ColumnUse, Encoding, TableModelName, TargetInfo } from '../types.ts'
 
 /** The JSON of a saved model of a table: all that prediction needs, without code. The model's own files are in the folder
  *  beside it, which has its name without `.json`. */
@@ -17,6 +17,8 @@ export interface TableCard {
   /** Every column of the training table, with its use. */
   columns: readonly ColumnUse[]
   encoding: Encoding
+  /** What the training rows hold in the columns that the model takes, by name. Absent in older cards. */
+  figures?: Readonly<Record<string, ColumnFigures>>
   /** How cells were read: options of reading that were given. */
   reading: Record<string, unknown>
   /** The divisor of log probabilities before softmax. Default: 1. */

@@ -9,6 +9,7 @@ import type { TableOptions } from '../options.ts'
 import type { LabelledRows, TableModel, TableModelName, Targets } from '../types.ts'
 import { type TableCard, writeCard } from './card.ts'
 import { atTemperature, calibrate, chooseThreshold, positiveClass } from './decide.ts'
+import { figuresOf } from './figures.ts'
 import type { Predict } from './importance.ts'
 import { linearRows } from './linear.ts'
 import { type Decision, scored, tableMetrics } from './metrics.ts'
@@ -65,6 +66,7 @@ export async function fitAndSave(
   const { seed } = config
   const { targets, parts } = whole
   const model = modelOf(options)
+  const figures = figuresOf(whole.frame, whole.encoding, parts.train)
   const [{ x, y }, labelled] = [labelledAt(whole, parts.train), partOf(whole, parts.valid)]
   const hashes = new RowHashes(x.rows, rowTexts(whole.frame, whole.encoding, parts.train))
   const train = { x: watched(x, block => hashes.add(block)), y }
@@ -109,7 +111,7 @@ export async function fitAndSave(
   const predict: Predict = async rows => calibrated(await trained.predict(rows, { signal }))
   noteRows(join(run.dir, 'best'), hashes.of(x))
   const metrics = tableMetrics(valid.y, outputs, decision)
-  const card = await save(run.dir, trained, { table, options, temperature, decision, metrics })
+  const card = await save(run.dir, trained, { table, figures, options, temperature, decision, metrics })
   const tested = await testOf(table, { predict, decision, seed })
   clock('evaluate')
   const saved = { trained, card, epochs: recorder.epochs, outputs, predict, decision, calibration, tested }
@@ -153,12 +155,14 @@ async function save(
   trained: TableModel,
   {
     table,
+    figures,
     options,
     temperature,
     decision,
     metrics,
   }: {
     table: RunTable
+    figures: NonNullable<TableCard['figures']>
     options: TableOptions
     temperature: number
     decision: Decision
@@ -177,6 +181,7 @@ async function save(
     target: { task, columns, classes, ...(log ? { log } : {}) },
     columns: table.columns,
     encoding: table.encoding,
+    figures,
     reading: readingOf(options),
     ...(temperature === 1 ? {} : { temperature }),
     ...(decision.positive === undefined ? {} : { positive: classes[decision.positive]! }),
