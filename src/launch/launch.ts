@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { FileError, fileReason, OptionError, RunError } from '../base/errors.ts'
@@ -36,6 +36,7 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
   checkRestarts(command, place, maxRestarts)
   const silence = Number((context.env ?? process.env).ANNEAL_SILENCE_SECONDS) || 15
   const notes = temporaryFolder('anneal-launch-')
+  const began = Date.now()
   const output = openOutput(command, place, options.logDir, context)
   let group: Group | undefined
   let stopped: NodeJS.Signals | undefined
@@ -58,6 +59,14 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
       const failure = await group.ended
       group = undefined
       if (stopped !== undefined || failure === undefined) return failure?.exitCode ?? 0
+      const done = makesRun(command) ? finished(noted(notes), began) : undefined
+      if (done !== undefined) {
+        output.say(`${told(failure)}${lines(failure)}`)
+        output.say(
+          `${done} had its result by then, so the run is whole. \`npx anneal report ${quoted(done)}\` draws its report.`,
+        )
+        return 0
+      }
       if (restart === maxRestarts || failure.exitCode === 2 || failure.exitCode === 127)
         throw failed(failure, place, { restart, maxRestarts })
       output.say(`${told(failure)}${lines(failure)}`)
@@ -70,6 +79,12 @@ export async function launch(command: RankCommand, options: LaunchOptions, conte
     output.close()
     rmSync(notes, { recursive: true, force: true })
   }
+}
+
+/** The run, if its result was written since the ranks began. */
+function finished(run: string | undefined, began: number): string | undefined {
+  const result = run === undefined ? '' : join(run, 'result.json')
+  return existsSync(result) && statSync(result).mtimeMs >= began - 2000 ? run : undefined // file systems count seconds
 }
 
 /** On several machines each launcher has to know which run a restart goes on with: the one that rank 0 makes. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Writable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
+import { launch as launchHere } from '../../src/launch/launch.ts'
 import { program, shapeFolder, small, workspace } from '../helpers/cli.ts'
 import { until } from '../helpers/until.ts'
 
@@ -204,6 +206,36 @@ test('restarts are limited; a wrong command line is not tried again', async () =
   assert.equal(none.code, 127)
   assert.match(none.stderr, /rank 0 could not be started: there is no program "no-such-program"/)
   assert.doesNotMatch(none.stderr, /start again/)
+})
+
+test('a rank that is lost after the result was written takes nothing away: no restart, and exit code 0', async () => {
+  const file = script(
+    'late',
+    `process.chdir(env.FOLDER)
+    note('late.txt', rank + ' ' + env.TORCHELASTIC_RESTART_COUNT)
+    if (rank === 1) { await sleep(1000); process.exit(4) }
+    const { mkdirSync, writeFileSync } = await import('node:fs')
+    if (env.DONE) mkdirSync('late-run', { recursive: true })
+    if (env.DONE) writeFileSync('late-run/result.json', '{}')
+    writeFileSync(JSON.parse(env.ANNEAL_LAUNCH).run, process.cwd() + '/late-run')
+    await sleep(30_000)`,
+  )
+  const train = (done: string) => {
+    const said: string[] = []
+    const stream = new Writable({ write: (text, _, next) => next(void said.push(String(text))) })
+    const self = [process.execPath, work.path(file)]
+    const command = { file: self[0]!, args: self.slice(1), anneal: ['train', 'pictures'] }
+    const env = { ...process.env, FOLDER: work.folder, DONE: done }
+    const context = { self, cores: 2, stdout: stream, stderr: stream, env, onSignal() {}, onLost() {} }
+    const code = launchHere(command, { nproc: 2, grace: 1, maxRestarts: 1 }, context)
+    return { code, said: () => said.join('') }
+  }
+  const whole = train('yes')
+  assert.equal(await whole.code, 0, whole.said())
+  assert.match(whole.said(), /rank 1 ended with exit code 4[\s\S]*late-run had its result by then, so the run is whole/)
+  assert.deepEqual(noted('late.txt').sort(), ['0 0', '1 0'])
+  rmSync(work.path('late-run'), { recursive: true })
+  await assert.rejects(train('').code, /rank 1 ended with exit code 4 .*after 1 of 1 restart/)
 })
 
 test('--log-dir keeps the output of each rank, that of restarts behind it', async () => {
