@@ -68,12 +68,7 @@ function normal(graph: Graph, numbers: string, missing: string, own: readonly Nu
   }
   const row = (name: string, of: (number: NumberInput) => number) =>
     graph.doubles(`inputs/${name}`, own.map(of), [1, count])
-  const whole = (name: string, of: (i: number) => number, shape: readonly number[]) =>
-    graph.ints(
-      `inputs/${name}`,
-      Array.from({ length: shape.length === 0 ? 1 : count }, (_, i) => of(i)),
-      shape,
-    )
+  const whole = (value: number) => graph.ints('inputs/whole', [value], [])
   const double = (name: string, value: number) => graph.doubles(`inputs/${name}`, [value], [])
   const add = (a: string, b: string) => graph.add('Add', [a, b])
 
@@ -84,26 +79,15 @@ function normal(graph: Graph, numbers: string, missing: string, own: readonly Nu
   const quantiles = table('quantiles', (quantiles, i) => quantiles[Math.min(i, quantiles.length - 1)]!)
   const at = (values: string, place: string) => graph.add('Gather', [values, place], { axis: 0 })
   const x = graph.add('Cast', [numbers], { to: 11 })
-  const first = whole('first', i => i * places, [1, count])
+  const offsets = own.map((_, i) => i * places)
+  const first = graph.ints('inputs/first', offsets, [1, count])
   let low = first
   for (let step = places >> 1; step > 0; step >>= 1) {
-    const next = add(
-      low,
-      whole(`step ${step}`, () => step, []),
-    )
+    const next = add(low, whole(step))
     low = graph.add('Where', [graph.add('GreaterOrEqual', [x, at(searched, next)]), next, low])
   }
   const from = at(quantiles, low)
-  const width = graph.add('Sub', [
-    at(
-      quantiles,
-      add(
-        low,
-        whole('one', () => 1, []),
-      ),
-    ),
-    from,
-  ])
+  const width = graph.add('Sub', [at(quantiles, add(low, whole(1))), from])
   const [zero, one] = [double('zero', 0), double('unit', 1)]
   const clip = (value: string, least: string, most: string) =>
     graph.add('Min', [graph.add('Max', [value, least]), most])

@@ -154,6 +154,15 @@ test('missing and constant numbers, and codes that training did not have', () =>
   assert.deepEqual([...tabmRows(nothing, columnOf([Number.NaN, 4]))], [1, 0])
 })
 
+test('columns that are all constant are refused', async () => {
+  const table = makeTable(40, { task: 'single', numbers: 2, words: [] })
+  table.x.numbers.fill(5)
+  await assert.rejects(
+    fitTableModel('tabm', { train: table, valid: table, seed: 1, epochs: 1 }),
+    /tabm: each of the columns n0, n1 has one value in all 40 training rows/,
+  )
+})
+
 const fit = (rows: number, task: 'single' | 'regression', more: Partial<FitTableOptions> = {}) => {
   const table = (rows: number, seed: number) => makeTable(rows, { task, missing: 0.1, words: [3, 20], seed })
   const [train, valid] = [table(rows, 1), table(80, 2)]

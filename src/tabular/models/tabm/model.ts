@@ -1,3 +1,4 @@
+import { DataError } from '../../../base/errors.ts'
 import type { nn } from '../../../torch/index.ts'
 import type { TargetInfo } from '../../types.ts'
 import { type LearnedCard, type LearnedKind, LearnedModel, readLearned } from '../learned/model.ts'
@@ -17,6 +18,10 @@ export const tabm: LearnedKind<TabmCard> = {
   name: 'tabm',
   cardOf({ x, y }, seed) {
     const inputs = fitTabmInputs(x, seed)
+    if (placesOf(inputs).width === 0)
+      throw new DataError(
+        `tabm: each of the columns ${x.numberNames.join(', ')} has one value in all ${x.rows} training rows, so nothing can be learned; expected a column whose values differ. Add one, or split the rows in another way`,
+      )
     const edges = inputs.numbers.filter(isKept).map(number => number.edges)
     const shape = {
       edges,
