@@ -8,6 +8,7 @@ import type { OrtSession } from './types.ts'
 /** The card of a model of any kind. */
 export type AnyCard = Card | TableFileCard | TextFileCard | SoundFileCard
 
+const json = JSON.stringify
 const cardKey = 'ai.anneal.card'
 const cardVersion = 1
 
@@ -66,6 +67,7 @@ export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
     )
   if (head.startsWith('version https://git-lfs'))
     throw refuse('it is a pointer of Git LFS, no model.', 'Fetch the file itself: git lfs pull.')
+  const size = `it has ${bytes.length} bytes`
   const metadata = new Map<string, string>()
   let graph = false
   let version = false
@@ -73,7 +75,7 @@ export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
   try {
     for (const { number, start, end } of fieldsOf(bytes, 0, bytes.length)) {
       if (end > bytes.length) {
-        if (version) throw refuse(`it is cut off: it has ${bytes.length} bytes, and should have at least ${end}.`)
+        if (version) throw refuse(`it is cut off: ${size}, and should have at least ${end}.`)
         throw new RangeError('no ONNX')
       }
       if (number === 1) version = true
@@ -89,13 +91,12 @@ export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
       // GraphProto.initializer is 5; in a TensorProto string_data is 6, name 8, and data_location 14, where 1 means another file.
       for (const tensor of fieldsOf(bytes, start, end)) {
         if (tensor.number !== 5) continue
-        const strings: Field[] = []
-        for (const field of fieldsOf(bytes, tensor.start, tensor.end)) {
-          if (field.number === 6) strings.push(field)
-          if (field.number === 8 && text(field.start, field.end) === 'outputs/classes')
-            labels = strings.map(one => text(one.start, one.end))
-          if (field.number === 14 && field.value === 1)
-            throw refuse('its weights lie in other files (external data), which are not read.', again)
+        const strings: string[] = []
+        for (const { number, value, start, end } of fieldsOf(bytes, tensor.start, tensor.end)) {
+          if (number === 6) strings.push(text(start, end))
+          if (number === 8 && text(start, end) === 'outputs/classes') labels = strings
+          if (number === 14 && value === 1)
+            throw refuse('its weights lie in other files (external data), which are not read.')
         }
       }
     }
@@ -103,13 +104,13 @@ export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
     if (error instanceof RunError) throw error
     const begins = Array.from(bytes.subarray(0, 8), byte => byte.toString(16).padStart(2, '0')).join(' ')
     throw refuse(
-      version && graph === false && metadata.size > 0
+      version && !graph && metadata.size > 0
         ? `it is cut off after ${bytes.length} bytes.`
-        : `it is no ONNX file, or a damaged one: it has ${bytes.length} bytes and begins with ${begins}.`,
+        : `it is no ONNX file, or a damaged one: ${size} and begins with ${begins}.`,
     )
   }
-  if (!version) throw refuse(`it is no ONNX file: it has ${bytes.length} bytes, and no version of ONNX.`)
-  if (!graph) throw refuse(`it is cut off: it has ${bytes.length} bytes, and no graph.`)
+  if (!version) throw refuse(`it is no ONNX file: ${size}, and no version of ONNX.`)
+  if (!graph) throw refuse(`it is cut off: ${size}, and no graph.`)
   const card = metadata.get(cardKey)
   if (card === undefined)
     throw refuse(
@@ -117,25 +118,22 @@ export function readCard(bytes: Uint8Array, name = 'the model'): AnyCard {
       'This runtime needs a model.onnx that `anneal export RUN` wrote; others run with onnxruntime alone.',
     )
   const checked = checkedCard(card, refuse)
-  const { classes } = checked
-  if (labels && checked.task === 'single' && JSON.stringify(labels) !== JSON.stringify(classes))
-    throw refuse(`its card has the classes ${shown(classes)}, but the graph has ${shown(labels)}.`)
+  const [own, others] = [json(checked.classes), json(labels)]
+  if (labels && checked.task === 'single' && own !== others)
+    throw refuse(`its card has the classes ${own}, but the graph has ${others}.`)
   return checked
 }
 
-const shown = (names: unknown): string => String(JSON.stringify(names)).slice(0, 200)
-
-function checkedCard(json: string, refuse: (what: string, todo?: string) => RunError): AnyCard {
+function checkedCard(text: string, refuse: (what: string, todo?: string) => RunError): AnyCard {
   let card: Card
   try {
-    card = JSON.parse(json)
+    card = JSON.parse(text)
   } catch {
     throw refuse('its card is no JSON.')
   }
   const format = card?.format
   if (/^anneal-(table|text|sound)-model$/.test(format)) return card // its own module checks it
-  if (format !== 'anneal-model')
-    throw refuse(`its card has the format ${JSON.stringify(format)}, expected anneal-model.`)
+  if (format !== 'anneal-model') throw refuse(`its card has the format ${json(format)}, expected anneal-model.`)
   if (!(card.version <= cardVersion))
     throw refuse(
       `its card has version ${card.version}; this runtime reads version ${cardVersion}.`,
@@ -143,7 +141,7 @@ function checkedCard(json: string, refuse: (what: string, todo?: string) => RunE
     )
   const { task, classes, thresholds, input } = card
   const wrong = (what: string, got: unknown, expected: string) =>
-    refuse(`its card says ${what} ${JSON.stringify(got)}, expected ${expected}.`)
+    refuse(`its card says ${what} ${json(got)}, expected ${expected}.`)
   if (!['single', 'multi', 'regression'].includes(task)) throw wrong('task', task, 'single, multi or regression')
   if (!Array.isArray(classes) || classes.length === 0 || !classes.every(name => typeof name === 'string'))
     throw wrong('classes', classes, 'a list of names')

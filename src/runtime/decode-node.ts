@@ -2,8 +2,6 @@ import type { Sharp, SharpOptions } from 'sharp'
 import type { Card } from '../onnx/card.ts'
 import { RunError, reasonOf } from './errors.ts'
 import { type Format, formatOf } from './format.ts'
-import { readJpeg } from './header.ts'
-import { mendedJpeg } from './jpeg.ts'
 import { checkPixels } from './pixels.ts'
 import type { RawPixels } from './types.ts'
 
@@ -46,7 +44,8 @@ export const readInNode: readonly Format[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'AVI
  *  they are, those of the file. Pixels are counted before they are decoded. */
 export async function decodeFile(bytes: Uint8Array, { input: { mode } }: Card, limit: number): Promise<RawPixels> {
   const format = await formatOf(bytes, readInNode)
-  if (format === 'JPEG') bytes = mendedJpeg(bytes)
+  const jpeg = format === 'JPEG' ? await import('./jpeg.ts') : undefined
+  if (jpeg) bytes = jpeg.mendedJpeg(bytes)
   if (format === 'TIFF') (await import('./tiff.ts')).checkTiff(bytes, mode === 'keep')
   if (format === 'AVIF' && bytes[11] === 0x73) {
     // The brand of a film, avis, is not read: avif gives its still picture.
@@ -62,7 +61,8 @@ export async function decodeFile(bytes: Uint8Array, { input: { mode } }: Card, l
       throw new RunError('picture', `its ${format} data are cut off or corrupt (${plain(error)})`, { cause: error })
     }
   }
-  const header = await (jpegHeader(bytes, format) ?? named(() => sharp(bytes, { limitInputPixels: false }).metadata()))
+  const header =
+    (await jpeg?.usualHeader(bytes)) ?? (await named(() => sharp(bytes, { limitInputPixels: false }).metadata()))
   checkPixels(header.width, header.height, limit)
   const { space, hasProfile, channels = 3 } = header
   const keep = mode === 'keep'
@@ -102,23 +102,6 @@ export async function decodeFile(bytes: Uint8Array, { input: { mode } }: Card, l
     return input.toColourspace('srgb')
   }, !cmyk)
   return { data, width: info.width, height: info.height, channels: info.channels }
-}
-
-/** What decoding asks of a JPEG header that is grey or has three channels; of all others libvips reads it, which takes as long as a
- *  fifth of decoding a small picture. */
-function jpegHeader(bytes: Uint8Array, format: Format) {
-  if (format !== 'JPEG') return undefined
-  const { width, height, channels } = readJpeg(bytes)
-  if (channels !== 1 && channels !== 3) return undefined
-  return {
-    width,
-    height,
-    channels,
-    space: channels === 1 ? 'b-w' : 'srgb',
-    hasProfile: false,
-    hasAlpha: false,
-    depth: 'uchar',
-  }
 }
 
 /** Converts CMYK to RGB without a profile: (1 - ink) x (1 - black), as training does. */

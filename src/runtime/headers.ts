@@ -1,8 +1,18 @@
 import { type Reader, readExif } from './exif.ts'
 import { type Format, latin1 } from './format.ts'
 
-/** Readers of headers that come less often than those of JPEG and PNG. */
+/** Readers of headers, but for those of JPEG, which come most often. */
 export const readers: Partial<Record<Format, Reader>> = {
+  PNG(bytes, view, header) {
+    header.width = view.getUint32(16)
+    header.height = view.getUint32(20)
+    // EXIF data behind the pixels are not read, as in training.
+    for (let at = 33; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
+      const kind = latin1(bytes, at + 4, at + 8)
+      if (kind === 'eXIf') readExif(view, at + 8, header)
+      if (kind === 'IDAT') return
+    }
+  },
   GIF(bytes, view, header) {
     header.width = view.getUint16(6, true)
     header.height = view.getUint16(8, true)

@@ -149,7 +149,7 @@ test('bodies that hold no picture are refused with what was expected', async () 
       415,
       'hello, this is no picture',
       'image/jpeg',
-      /no picture that is known: it begins with "hello, this is n"; JPEG, PNG, .* are read/,
+      /no picture that is known: it begins with 68 65 .*; JPEG, PNG, .* are read; it is a text that begins with "hello, this is n"/,
     ],
     [415, '<svg xmlns="http://www.w3.org/2000/svg"/>', 'image/svg+xml', /a file of SVG; JPEG, PNG/],
     [415, '{"image": ""}', 'application/x-www-form-urlencoded', /looks like JSON/],

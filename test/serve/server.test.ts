@@ -221,7 +221,7 @@ test('SIGTERM under load: ready fails first, live stays, no request is lost, exi
     seen.live = (await ask(server.port, '/v2/health/live')).status
   }
   const load = Promise.all([probe(), ...Array.from({ length: 16 }, client)])
-  await pause(600)
+  await until('21 answers', () => seen.answers + seen.other.length > 20, 30)
   server.child.kill('SIGTERM')
   await load
   const { code, stderr } = await server.ended

@@ -1,6 +1,6 @@
 import { readInNode } from '../../runtime/decode-node.ts'
 import { findFormat } from '../../runtime/format.ts'
-import { readJpeg } from '../../runtime/header.ts'
+import { readHeader as headerOf } from '../../runtime/header.ts'
 import { unreadText } from '../../runtime/unread.ts'
 import { reasonOf } from '../reason.ts'
 import { Refused } from '../refused.ts'
@@ -14,10 +14,14 @@ export async function readHeader(bytes: Uint8Array, maxPixels: number): Promise<
   if (bytes.length === 0) throw new Refused(422, 'picture', 'the picture has no bytes')
   const format = findFormat(bytes)
   if (!format)
-    throw new Refused(415, 'type', `the body is ${unreadText(bytes, formatNames)}. Convert it, and send it again`)
+    throw new Refused(
+      415,
+      'type',
+      `the body is ${unreadText(bytes, formatNames)}${asText(bytes)}. Convert it, and send it again`,
+    )
   let size: { width: number; height: number }
   try {
-    const { width, height, orientation = 1 } = await (format === 'JPEG' ? readJpeg(bytes) : metadata(bytes))
+    const { width, height, orientation = 1 } = await (format === 'JPEG' ? headerOf(bytes, format) : metadata(bytes))
     size = orientation >= 5 ? { width: height, height: width } : { width, height }
   } catch (error) {
     throw new Refused(422, 'picture', `the header of the ${format} picture can not be read: ${reasonOf(error)}`)
@@ -30,6 +34,12 @@ export async function readHeader(bytes: Uint8Array, maxPixels: number): Promise<
       `the picture has ${count(width)} x ${count(height)} pixels; at most ${count(maxPixels)} in all are taken`,
     )
   return size
+}
+
+/** What a body of text says at first: what a mistaken command sends. */
+function asText(bytes: Uint8Array): string {
+  const begins = Buffer.from(bytes.subarray(0, 16)).toString('latin1')
+  return /^[\t\n\r\x20-\x7e]+$/.test(begins) ? `; it is a text that begins with ${JSON.stringify(begins)}` : ''
 }
 
 async function metadata(bytes: Uint8Array) {

@@ -63,7 +63,7 @@ test('a folder without a model, of another format or of a damaged file is refuse
   writeFileSync(join(dir, 'trees.txt'), 'tree\nversion=v4\n')
   await assert.rejects(load(), /expected the model text of LightGBM 4/)
   writeFileSync(join(dir, 'model.json'), '{"format": "anneal-table-model", "version": 1, "model": "forest"}')
-  await assert.rejects(load(), /model "forest" is not known; expected mlp, realmlp, trees, both/)
+  await assert.rejects(load(), /model "forest" is not known; expected mlp, realmlp, tabm, trees, both/)
   rmSync(dir, { recursive: true })
 })
 
