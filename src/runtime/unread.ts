@@ -38,7 +38,7 @@ export function refuseInput(input: unknown, expected: string): never {
   if (typeof input === 'string')
     throw new RunError(
       'picture',
-      `${input.slice(0, 100)} is a text, and no address is fetched here; fetch it and give what comes: predict(await (await fetch(url)).blob())`,
+      `${input.slice(0, 100)} is a text; fetch it and give what comes: predict(await (await fetch(url)).blob())`,
     )
   const named = input === null || typeof input !== 'object' ? String(input) : kindOf(input)
   throw new RunError('picture', `it is ${named}; expected ${expected}`)

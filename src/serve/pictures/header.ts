@@ -13,12 +13,11 @@ export const formatNames: readonly string[] = readInNode
 export async function readHeader(bytes: Uint8Array, maxPixels: number): Promise<{ width: number; height: number }> {
   if (bytes.length === 0) throw new Refused(422, 'picture', 'the picture has no bytes')
   const format = findFormat(bytes)
-  if (!format)
-    throw new Refused(
-      415,
-      'type',
-      `the body is ${unreadText(bytes, formatNames)}${asText(bytes)}. Convert it, and send it again`,
-    )
+  if (!format) {
+    const what = unreadText(bytes, formatNames)
+    const text = what.startsWith('no picture') ? asText(bytes) : ''
+    throw new Refused(415, 'type', `the body is ${what}${text}. Convert it, and send it again`)
+  }
   let size: { width: number; height: number }
   try {
     const { width, height, orientation = 1 } = await (format === 'JPEG' ? headerOf(bytes, format) : metadata(bytes))
