@@ -11,20 +11,12 @@ import type { FitStep, FitTableOptions, LabelledRows, TargetInfo } from '../../.
 import { cat, F, fromArray, generator, liveTensors, type Tensor } from '../../../src/torch/index.ts'
 import { coslog } from '../../../src/train/rates/schedule.ts'
 import { hashed } from '../../golden/formula.ts'
-import { golden, makeTable, plainLoss } from './tables.make.ts'
+import { golden, makeTable, near, plainLoss } from './tables.make.ts'
 
 const encoding = { columns: [] }
 const fit = (train: LabelledRows, valid: LabelledRows, more: Partial<FitTableOptions> = {}) =>
   fitTableModel('realmlp', { train, valid, seed: 1, epochs: 12, ...more })
 const folder = () => mkdtempSync(join(tmpdir(), 'anneal-realmlp-'))
-const near = (found: ArrayLike<number>, wanted: readonly number[], tolerance: number, what: string) => {
-  assert.equal(found.length, wanted.length, what)
-  for (const [i, value] of wanted.entries())
-    assert.ok(
-      Math.abs(found[i]! - value) <= tolerance * Math.max(1, Math.abs(value)),
-      `${what} ${i}: ${found[i]}, expected ${value}`,
-    )
-}
 
 test('the robust scale is NumPy’s, and the clip keeps all within 3', () => {
   for (const { name, values, median, scale, clipped } of golden.scales) {

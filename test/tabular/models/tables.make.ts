@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { rng } from '../../../src/base/random.ts'
 import type { Encoded, LabelledRows, TargetInfo } from '../../../src/tabular/types.ts'
@@ -99,4 +100,14 @@ export function plainLoss(train: LabelledRows, test: LabelledRows): number {
   }
   const mean = values.reduce((sum, v) => sum + v, 0) / values.length
   return Math.sqrt(test.y.values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / test.y.values.length)
+}
+
+/** Fails if a value is further away than the tolerance, relative to 1 and to what is wanted. */
+export function near(found: ArrayLike<number>, wanted: readonly number[], tolerance: number, what: string): void {
+  assert.equal(found.length, wanted.length, what)
+  for (const [i, value] of wanted.entries())
+    assert.ok(
+      Math.abs(found[i]! - value) <= tolerance * Math.max(1, Math.abs(value)),
+      `${what} ${i}: ${found[i]}, expected ${value}`,
+    )
 }

@@ -13,7 +13,7 @@ import type { FitStep, FitTableOptions, LabelledRows } from '../../../src/tabula
 import { fromArray, liveTensors, type nn, type Tensor } from '../../../src/torch/index.ts'
 import { objective } from '../../../src/train/objective.ts'
 import { hashed } from '../../golden/formula.ts'
-import { makeTable, plainLoss } from './tables.make.ts'
+import { makeTable, near, plainLoss } from './tables.make.ts'
 
 interface Golden {
   edges: number[][]
@@ -36,14 +36,6 @@ interface Golden {
 const golden: Golden = JSON.parse(readFileSync(new URL('../../golden/tabm.json', import.meta.url), 'utf8'))
 
 const encoding = { columns: [] }
-const near = (found: ArrayLike<number>, wanted: readonly number[], tolerance: number, what: string) => {
-  assert.equal(found.length, wanted.length, what)
-  for (const [i, value] of wanted.entries())
-    assert.ok(
-      Math.abs(found[i]! - value) <= tolerance * Math.max(1, Math.abs(value)),
-      `${what} ${i}: ${found[i]}, expected ${value}`,
-    )
-}
 
 /** The names of the package's parameters, and whether ours is its transpose. */
 const names: Record<string, { theirs: string; turned?: true }> = {
