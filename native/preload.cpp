@@ -1,12 +1,15 @@
 // Loads a library on a thread of its own, so that whoever needs it later finds it loaded: libtorch registers its operators
-// for a tenth of a second. An addon without libtorch, built beside the other; it also reads rows of text files.
+// for a tenth of a second. An addon without libtorch, built beside the other; it also reads rows of text files, and decodes JPEG
+// files for the server.
 #include <dlfcn.h>
 #include <node_api.h>
 
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
+#include "pictures/pixels.h"
 #include "tables/rows.h"
 
 namespace {
@@ -39,12 +42,12 @@ napi_value wait(napi_env, napi_callback_info) {
 }  // namespace
 
 NAPI_MODULE_INIT() {
-  napi_value function;
-  if (napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, nullptr, &function) == napi_ok)
-    napi_set_named_property(env, exports, "load", function);
-  if (napi_create_function(env, "wait", NAPI_AUTO_LENGTH, wait, nullptr, &function) == napi_ok)
-    napi_set_named_property(env, exports, "wait", function);
-  if (napi_create_function(env, "readRows", NAPI_AUTO_LENGTH, anneal::readRows, nullptr, &function) == napi_ok)
-    napi_set_named_property(env, exports, "readRows", function);
+  const std::pair<const char*, napi_callback> functions[] = {
+      {"load", load}, {"wait", wait}, {"readRows", anneal::readRows}, {"planPixels", anneal::planPixels}, {"decodePixels", anneal::decodePixels}};
+  for (const auto& [name, callback] : functions) {
+    napi_value function;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) == napi_ok)
+      napi_set_named_property(env, exports, name, function);
+  }
   return exports;
 }

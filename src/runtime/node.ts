@@ -119,7 +119,6 @@ const host: Host<Input> = {
     return {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
     }
   },
   explain(error) {

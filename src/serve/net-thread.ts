@@ -5,13 +5,12 @@ import type { Card } from '../onnx/card.ts'
 import type { SoundFileCard } from '../onnx/sound-card.ts'
 import type { TableFileCard } from '../onnx/table-card.ts'
 import type { TextFileCard } from '../onnx/text-card.ts'
-import { decodeFile } from '../runtime/decode-node.ts'
 import { withoutTelemetry } from '../runtime/ort-node.ts'
-import { toModelPixels } from '../runtime/pixels.ts'
 import type { ReadRow } from '../runtime/table/rows.ts'
 import type { ModelKind, RawSound } from '../runtime/types.ts'
 import type { Answer, Pixels, ServedModel, ServedPictures, ServedSounds, ServedTable, ServedTexts } from './model.ts'
 import type { Asked, Reply, Results } from './net-protocol.ts'
+import { decodePicture } from './pictures/decode.ts'
 
 interface Waiting {
   done(result: unknown): void
@@ -35,13 +34,17 @@ class NetThread {
     this.#worker.on('exit', code => this.#end(new Error(`it ended with code ${code}`)))
   }
 
-  ask<K extends keyof Results>(request: Extract<Asked, { kind: K }>): Promise<Results[K]> {
+  /** `moved`: memory of the request that the thread gets as it is, not a copy. */
+  ask<K extends keyof Results>(
+    request: Extract<Asked, { kind: K }>,
+    moved: readonly ArrayBuffer[] = [],
+  ): Promise<Results[K]> {
     return new Promise((done, failed) => {
       if (this.#ended) return failed(this.#ended)
       const id = ++this.#requests
       this.#waiting.set(id, { done: result => done(result as Results[K]), failed })
       this.#worker.ref()
-      this.#worker.postMessage({ ...request, id })
+      this.#worker.postMessage({ ...request, id }, moved)
     })
   }
 
@@ -67,7 +70,7 @@ class NetThread {
 let thread: NetThread | undefined
 
 /** Loads a model in the thread of the nets; undefined where there is no file to start that thread from (a program that
- *  bundles this package alone). Pictures are decoded in the calling thread, by libvips' own threads;
+ *  bundles this package alone). Pictures are decoded by the calling thread and by threads of Node and libvips;
  *  texts are cut into tokens, and recordings decoded, in the thread of the nets. */
 export async function loadInThread(
   path: string,
@@ -102,9 +105,10 @@ class Threaded<C> {
 
   protected ask<K extends 'predict' | 'rows' | 'texts' | 'sounds' | 'decode'>(
     make: (model: number) => Extract<Asked, { kind: K }>,
+    moved?: readonly ArrayBuffer[],
   ): Promise<Results[K]> {
     if (this.#disposed) return Promise.reject(new ModelError('the model was disposed of; load it again'))
-    return this.#thread.ask(make(this.#model))
+    return this.#thread.ask(make(this.#model), moved)
   }
 
   dispose(): Promise<void> {
@@ -115,14 +119,17 @@ class Threaded<C> {
 
 class ThreadedPictures extends Threaded<Card> implements ServedPictures {
   readonly kind = 'picture'
-  async decode(bytes: Uint8Array): Promise<Pixels> {
-    return toModelPixels(await decodeFile(bytes, this.card, mostPixels), this.card.input)
+  decode(bytes: Uint8Array): Promise<Pixels> {
+    return decodePicture(bytes, this.card, mostPixels)
   }
   predictPixels(
-    pictures: readonly Pixels[],
+    given: readonly Pixels[],
     { features = false }: { features?: boolean } = {},
   ): Promise<readonly Answer[]> {
-    return this.ask<'predict'>(model => ({ kind: 'predict', model, pictures, features }))
+    // Others may use the pixels again. A message copies large pictures in twice the time of this.
+    const pictures = given.map(pixels => ({ ...pixels, data: new Uint8Array(pixels.data) }))
+    const moved = pictures.map(({ data }) => data.buffer)
+    return this.ask<'predict'>(model => ({ kind: 'predict', model, pictures, features }), moved)
   }
 }
 

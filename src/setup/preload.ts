@@ -56,6 +56,10 @@ export interface SmallAddon {
     kinds: Uint8Array,
     arrays: (ArrayBufferView | undefined)[],
   ): void
+  /** Of a JPEG file: [height, width] of its upright picture; null if `decodePixels` does not take it (`native/pictures/pixels.h`). */
+  planPixels?(bytes: Uint8Array, limit: number): readonly [height: number, width: number] | null
+  /** Fills `out` [height, width, 3]; false for a damaged file. `atOnce`: in this thread, else a promise. */
+  decodePixels?(bytes: Uint8Array, limit: number, out: Uint8Array, atOnce: boolean): boolean | Promise<boolean>
 }
 
 /** The small addon in the folder of the other. */
