@@ -1,7 +1,7 @@
 /** The server under load, compared with bare onnxruntime-node and with FastAPI + onnxruntime in Python, in one run:
  *  node --import tsx bench/serve.ts [MODEL.onnx] [--python python3] [--seconds 5] [--threads CORES] [--quick]
  *
- *  Every request is one JPEG of 320 × 240 pixels. Bare: this process decodes by sharp and runs the session, 1, 8 or 32
+ *  Every request is one JPEG of 320 × 240 pixels. Bare: this process decodes by sharp and runs the session, nothing else, 1, 8 or 32
  *  pictures in work at a time. Server and FastAPI run in processes of their own; this process is their client, over
  *  connections that stay open, so server and client share the processors. FastAPI decodes by Pillow and runs the same file
  *  in its threads. Without MODEL, a net of six convolutions at 224 px with random weights. All nets have --threads.
@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util'
 import sharp from 'sharp'
 import { rng } from '../src/base/random.ts'
 import { type Card, cardKey, Graph } from '../src/onnx/index.ts'
-import { load } from '../src/serve/index.ts'
+import { importOrtNode } from '../src/runtime/ort-node.ts'
 import { writeResult } from './rival.ts'
 
 const { values, positionals } = parseArgs({
@@ -163,7 +163,8 @@ try {
   if (!positionals[0]) writeFileSync(file, randomNet())
   const picture = await jpeg()
   const threads = Number(values.threads)
-  const bare = await load(file, { threads, kind: 'picture' })
+  const ort = (await importOrtNode()) as typeof import('onnxruntime-node')
+  const session = await ort.InferenceSession.create(file, { intraOpNumThreads: threads })
   const cli = new URL('../bin/anneal.mjs', import.meta.url).pathname
   const ours = await started(
     process.execPath,
@@ -171,7 +172,11 @@ try {
     /address .*:(\d+)/,
   )
   const calls: Record<string, () => Promise<unknown>> = {
-    bare: async () => bare.predictPixels([await bare.decode(picture)]),
+    bare: async () => {
+      const { data, info } = await sharp(picture).raw().toBuffer({ resolveWithObject: true })
+      const pixels = new ort.Tensor('uint8', new Uint8Array(data), [1, info.height, info.width, info.channels])
+      return session.run({ [session.inputNames[0]!]: pixels })
+    },
     anneal: () => post(ours, picture),
   }
   if (values.python) {
@@ -189,7 +194,7 @@ try {
           `${String(concurrency).padStart(2)} at a time  ${name.padEnd(8)} ${figures.perSecond} pictures/s, p50 ${figures.p50} ms, p99 ${figures.p99} ms\n`,
         )
       }
-  await bare.dispose()
+  await session.release()
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
   writeResult(
     'serve',
