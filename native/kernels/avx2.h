@@ -71,6 +71,13 @@ inline void addTo(double* p, __m256 v) {
 }
 inline void addTo(double* p, V v) { addTo(p, v.lo), addTo(p + 8, v.hi); }
 
+// 2^n, where the last bits of `shifted` are n, and the others those of 1.5 * 2^23
+inline __m256 twoTo(__m256 shifted) {
+  const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(127 << 23)));
+}
+inline V twoTo(V shifted) { return {twoTo(shifted.lo), twoTo(shifted.hi)}; }
+
 // Look-up: lane l gets p[at[l]], from the N words at p
 template <int N>
 inline V picked(const float* p, const int32_t* at) {

@@ -47,6 +47,12 @@ inline void addTo(double* p, V v) {
   _mm512_storeu_pd(p + 8, _mm512_add_pd(_mm512_loadu_pd(p + 8), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
 }
 
+// 2^n, where the last bits of `shifted` are n, and the others those of 1.5 * 2^23
+inline V twoTo(V shifted) {
+  const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+  return _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(127 << 23)));
+}
+
 // Look-up: lane l gets p[at[l]], from the N words at p
 template <int N>
 inline V picked(const float* p, const int32_t* at) {

@@ -9,6 +9,7 @@
 #include "mobile.h"
 #include "normalise.h"
 #include "concat_pool.h"
+#include "activations.h"
 #include "conv1x1.h"
 #include "optimizers.h"
 #include "views.h"
@@ -53,6 +54,8 @@ constexpr Kernels<T> tableOf() {
   k.tilesPack = tilesPack, k.tilesConv = tilesConv, k.tilesGrad = tilesGrad;
 #endif
   if constexpr (sizeof(T) == 4) {
+    k.activationShare = activationShare;
+    k.activationShareGrad = activationShareGrad;
     k.views = viewBatch;
     k.bernoulli = bernoulli;
     k.adam = adam;

@@ -34,6 +34,8 @@ struct NormGrad {  // dz = A g + B z + C; A null: dz = g; B null: dz = A g (stat
   const float* C = nullptr;
 };
 
+// The activations of which units take a share.
+enum class Curve { mish, selu };
 // What follows a BatchNorm.
 enum class Act { none, relu, relu6 };
 
@@ -213,6 +215,10 @@ struct Kernels {
   // y [n][2 c]: for each channel of x [n][pixels][c] its maximum over pixels, then its mean. Grad: gx from g, the gradient of y.
   void (*concatPool)(const T* x, int n, int pixels, int c, T* y);
   void (*concatPoolGrad)(const T* x, const T* y, const T* g, int n, int pixels, int c, T* gx);
+  // float only. y = x + a (f(x) - x) for x [members][rows][width] and a [members][width]. Grad: gx and ga from g, the gradient of y.
+  void (*activationShare)(Curve f, const float* x, const float* a, int members, int rows, int width, float* y);
+  void (*activationShareGrad)(Curve f, const float* x, const float* a, const float* g, int members, int rows, int width, float* gx,
+                              float* ga);
   // Runs the parts one after another on each of n pictures: x [n][pixels][cin], or floats if the first part is a stem; y is the
   // output of the last part. A picture gives the same bits whatever else is in the batch.
   void (*inferenceChain)(const Part* parts, int count, int n, const void* x, T* y);

@@ -65,6 +65,14 @@ inline void addTo(double* p, V v) {
   }
 }
 
+// 2^n, where the last bits of `shifted` are n, and the others those of 1.5 * 2^23
+inline V twoTo(V shifted) {
+  return each4([&](int i) {
+    const uint32x4_t exponent = vshlq_n_u32(vreinterpretq_u32_f32(shifted.r[i]), 23);
+    return vreinterpretq_f32_u32(vaddq_u32(exponent, vdupq_n_u32(127u << 23)));
+  });
+}
+
 // Look-up: lane l gets p[at[l]], from the N words at p
 template <int N>
 inline V picked(const float* p, const int32_t* at) {

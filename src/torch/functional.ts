@@ -35,6 +35,14 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { fused = isSecond() 
 }
 const isSecond = () => Number.parseInt(native.version(), 10) >= 2
 
+/** x + a (f(x) − x), f being Mish (Misra 2019, arXiv:1908.08681) or SELU (Klambauer et al. 2017, arXiv:1706.02515): each unit takes a share
+ *  a of the activation, as RealMLP does (Holzmüller et al. 2024, arXiv:2407.04491). x: [members, rows, width], a: [members, 1, width]. */
+export function activationShare(x: Tensor, a: Tensor, f: 'mish' | 'selu'): Tensor {
+  const own = x.device === 'cpu' && x.dtype === 'float32' && hasOwnKernels() && x.shape.every(n => n > 0)
+  if (own) return call('anneal::activation_share', x, a, f)
+  return aten.lerp(x, f === 'mish' ? aten.mish(x) : aten.selu(x), a)
+}
+
 /** Each element of x is zero with probability p, the others scaled by 1 / (1 - p). Draws from the default generator;
  *  the result does not depend on the kernels in use. */
 export const dropout = (x: Tensor, p: number): Tensor =>

@@ -100,6 +100,10 @@ const parts: Record<string, Part> = {
     const x = last(draw([5, 40, 4, 5])).to(half ? 'bfloat16' : 'float32')
     return { learns: [x], make: () => call('anneal::concat_pool', x) }
   },
+  activation_share: draw => {
+    const [x, a] = [draw([2, 30, 70], -4, 4), draw([2, 1, 70])] as const
+    return { learns: [x, a], make: () => call('anneal::activation_share', x, a, 'mish') }
+  },
   norm_act: (draw, half) => {
     const [x, plus] = [0, 1].map(() => last(draw([4, 72, 9, 9], -2, 2)).to(half ? 'bfloat16' : 'float32')) as [
       Tensor,

@@ -211,6 +211,16 @@ struct Suite {
     keep("concatPool", y), keep("concatPoolGrad", gx);
   }
 
+  void share(Curve f, int members, int rows, int width) {
+    const auto x = some(size_t(members) * rows * width), g = some(x.size()), a = some(size_t(members) * width);
+    auto y = room(x.size()), gx = room(x.size()), ga = room(a.size());
+    if constexpr (sizeof(T) == 4) {
+      k.activationShare(f, x.data(), a.data(), members, rows, width, y.data());
+      k.activationShareGrad(f, x.data(), a.data(), g.data(), members, rows, width, gx.data(), ga.data());
+      keep("activationShare", y), keep("activationShareGrad", gx), keep("activationShareGrad, a", ga);
+    }
+  }
+
   // A block of a mobile net in training, with kept statistics and with the batch's
   void mobile(Depthwise d, int cin, int cout, bool stem, bool residual, bool batch) {
     if (!k.mobileBlock) return;
@@ -372,6 +382,7 @@ struct Suite {
     convTiles({32, 4, 4, 32, 3, 1, 1, 0, 0, 64}), convTiles({14, 3, 5, 32, 3, 2, 1, 0, 0, 96});
     convStem({2, 20, 22, sizeof(T) == 2 ? 4 : 3, 7, 2, 3, 0, 0, 40});
     pool(3, 12, 40);
+    share(Curve::mish, 2, 5, 70), share(Curve::selu, 1, 9, 64);
     for (const bool batch : {false, true}) {
       mobile(shape(16, 6, 8, 48, 3, 1), 16, 16, false, true, batch);
       mobile(shape(16, 7, 7, 40, 5, 1), 24, 20, false, false, batch);

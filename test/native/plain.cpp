@@ -55,6 +55,16 @@ inline V through(V y, V v) { return each([&](int i) { return y.r[i] > 0 && y.r[i
 inline void addTo(double* p, V v) {
   for (int i = 0; i < 16; i++) p[i] += v.r[i];
 }
+inline V twoTo(V shifted) {
+  return each([&](int i) {
+    uint32_t bits;
+    memcpy(&bits, shifted.r + i, 4);
+    bits = (bits << 23) + (127u << 23);
+    float power;
+    memcpy(&power, &bits, 4);
+    return power;
+  });
+}
 template <int N>
 inline V picked(const float* p, const int32_t* at) {
   return each([=](int i) { return p[at[i]]; });

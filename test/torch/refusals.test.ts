@@ -195,6 +195,14 @@ const operators: Record<string, Operator> = {
     result: (_, made) => made as unknown as Tensor[],
   },
   concat_pool: { args: () => [x([2, 20, 5, 4], { free: [0, 1, 2, 3] })], learns: ['x'], none: [0, 40] },
+  activation_share: {
+    args: () => [
+      { name: 'x', value: tensor([2, 9, 20]), free: [1] },
+      { name: 'a', value: tensor([2, 1, 20], 2) },
+      { name: 'f', value: 'mish', wrong: ['relu', ''] },
+    ],
+    learns: ['x', 'a'],
+  },
   norm_act: {
     args: () => [
       x([2, 20, 9, 7], { free: [] }),

@@ -1,4 +1,4 @@
-import { aten, cat, fromArray, type Generator, keep, noGrad, scope, type Tensor, zeros } from '../../../torch/index.ts'
+import { aten, cat, F, fromArray, type Generator, keep, noGrad, scope, type Tensor, zeros } from '../../../torch/index.ts'
 import type { InputWidths } from './inputs.ts'
 
 /** The shape of a packed ensemble of RealMLP nets. */
@@ -97,8 +97,7 @@ export class RealmlpNet {
 
   /** x + a (f(x) − x), with one a for each unit. */
   activate(x: Tensor, layer: number): Tensor {
-    const f = this.shape.activation === 'selu' ? aten.selu(x) : aten.mish(x)
-    return aten.lerp(x, f, this.#get(`activation.${layer}`))
+    return F.activationShare(x, this.#get(`activation.${layer}`), this.shape.activation)
   }
 
   dispose(): void {
