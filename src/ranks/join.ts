@@ -196,7 +196,7 @@ function refuseIfLeft(size: number): void {
   const rank = why.findIndex(text => text !== undefined)
   if (rank >= 0)
     throw new RanksError(
-      `rank ${rank} of ${size} has left before all ranks had come: ${why[rank]}. Start all ranks again.`,
+      `rank ${rank} of ${size} has left before all ranks had come: ${why[rank]!.replace(/\.$/, '')}. Start all ranks again.`,
     )
 }
 

@@ -4,16 +4,31 @@ import { aten, F, fromArray, type Tensor, withKernelSet, withKernels } from '../
 import { difference, floatSets, lacksFloat, ran, values } from '../helpers/kernels.ts'
 
 /** The output and both gradients, as float64. */
-function found(f: 'mish' | 'selu', [members, rows, width]: [number, number, number], type: 'float32' | 'float64', spread: number) {
+function found(
+  f: 'mish' | 'selu',
+  [members, rows, width]: [number, number, number],
+  type: 'float32' | 'float64',
+  spread: number,
+) {
   const make = (shape: number[], seed: number, by = 1) => {
-    const t = fromArray(values(shape.reduce((a, b) => a * b), seed), shape).mul(by).to(type)
+    const t = fromArray(
+      values(
+        shape.reduce((a, b) => a * b),
+        seed,
+      ),
+      shape,
+    )
+      .mul(by)
+      .to(type)
     t.requiresGrad = true
     return t
   }
   const x = make([members, rows, width], 3, spread)
   const a = make([members, 1, width], 4)
   const y = F.activationShare(x, a, f)
-  y.mul(fromArray(values(members * rows * width, 5), y.shape).to(type)).sum().backward()
+  y.mul(fromArray(values(members * rows * width, 5), y.shape).to(type))
+    .sum()
+    .backward()
   const numbers = (t: Tensor) => Float64Array.from(t.detach().to('float64').contiguous().numbers())
   return { output: numbers(y), 'gradient of x': numbers(x.grad!), 'gradient of the share': numbers(a.grad!) }
 }
@@ -40,7 +55,10 @@ describe('the share of an activation by a kernel of our own', { skip: lacksFloat
         })
 
   test('far from zero it is x, or ends at its limit; NaN stays NaN', () => {
-    const x = fromArray(Float32Array.of(-1e30, -200, -87, -20, -1e-30, 0, 1e-30, 19.9, 20.1, 1e30, Number.NaN), [1, 1, 11])
+    const x = fromArray(
+      Float32Array.of(-1e30, -200, -87, -20, -1e-30, 0, 1e-30, 19.9, 20.1, 1e30, Number.NaN),
+      [1, 1, 11],
+    )
     const one = aten.ones([1, 1, 11])
     const mish = [...F.activationShare(x, one, 'mish').numbers()]
     const selu = [...F.activationShare(x, one, 'selu').numbers()]
@@ -51,9 +69,14 @@ describe('the share of an activation by a kernel of our own', { skip: lacksFloat
     ] as const)
       for (const [i, value] of own.entries()) {
         const right = expected[i]!
-        const near = Number.isNaN(right) ? Number.isNaN(value) : Math.abs(value - right) <= 1e-6 + 1e-6 * Math.abs(right)
+        const near = Number.isNaN(right)
+          ? Number.isNaN(value)
+          : Math.abs(value - right) <= 1e-6 + 1e-6 * Math.abs(right)
         // e^-87 is the least that the kernel knows, 1.6e-38.
-        assert.ok(near || (i === 0 && name === 'mish' && Math.abs(value) < 2e-8), `${name} of ${x.numbers()[i]}: ${value}, not ${right}`)
+        assert.ok(
+          near || (i === 0 && name === 'mish' && Math.abs(value) < 2e-8),
+          `${name} of ${x.numbers()[i]}: ${value}, not ${right}`,
+        )
       }
   })
 })

@@ -1,4 +1,15 @@
-import { aten, cat, F, fromArray, type Generator, keep, noGrad, scope, type Tensor, zeros } from '../../../torch/index.ts'
+import {
+  aten,
+  cat,
+  F,
+  fromArray,
+  type Generator,
+  keep,
+  noGrad,
+  scope,
+  type Tensor,
+  zeros,
+} from '../../../torch/index.ts'
 import type { InputWidths } from './inputs.ts'
 
 /** The shape of a packed ensemble of RealMLP nets. */
