@@ -397,6 +397,7 @@ describe('--to', () => {
     )
     await assert.rejects(exportFolder(run, { to: 'docker', out: run }), /is the folder of a run/)
     await assert.rejects(exportFolder(join(run, 'best.json'), { to: 'lambda' }), /is no run folder, so say where/)
+    await assert.rejects(exportFolder(work.path('nothing'), { to: 'lambda' }), /there is no such file or folder/)
     assert.deepEqual(readdirSync(work.path('others')), ['notes.txt'])
     for (const [more, code, says] of [
       [['--to', 'azure'], 2, /--to: expected docker, .*got azure/],

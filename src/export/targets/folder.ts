@@ -14,7 +14,10 @@ const ofModel = /^(probe\.[\w.]+|onnx\/model\.onnx|config\.json|preprocessor_con
 
 /** The folder to write: `out`, or the name of the target in the run's folder. */
 export function folderOf(run: string, to: string, out: string | undefined): string {
-  if (out === undefined && !statSync(run, { throwIfNoEntry: false })?.isDirectory())
+  const stat = statSync(run, { throwIfNoEntry: false })
+  if (!stat && !existsSync(`${run}.json`))
+    throw new ModelError(`${run}: there is no such file or folder; expected a run, or an exported model.onnx`)
+  if (out === undefined && !stat?.isDirectory())
     throw new ModelError(`${run}: is no run folder, so say where the folder goes: ${option('out')}.`)
   return out ?? join(run, to)
 }

@@ -49,3 +49,6 @@ export function checkEncoded(x: Encoded, what = 'the rows'): void {
       `${what}: row ${Math.floor(infinite / a)} has ${x.numbers[infinite]} in ${x.numberNames[infinite % a]}; expected a finite number, or an empty cell for a missing value`,
     )
 }
+
+/** Why a fit ended before its last epoch or tree. */
+export const timeIsOver = (minutes: number): string => `the time of ${Number(minutes.toPrecision(2))} minutes is over`

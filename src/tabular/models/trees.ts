@@ -6,6 +6,7 @@ import { threadsWanted } from '../../setup/index.ts'
 import { turn } from '../../train/stop.ts'
 import { blocksOf, encodedPart, watched } from '../encoded.ts'
 import type { Encoded, FitTableOptions, TableModel, TargetInfo, Targets } from '../types.ts'
+import { timeIsOver } from './check.ts'
 import { writeModelFile } from './files.ts'
 import { Forest } from './forest.ts'
 import { BinnedRows, Booster, type Matrix, type Parameters, Predictor } from './lightgbm/booster.ts'
@@ -215,7 +216,7 @@ async function grow(forests: readonly Growing[], options: FitTableOptions, most:
     onStep?.({ model: 'trees', epoch, epochs: most, trainLoss, validLoss, lrs: [rate], seconds, best })
     await turn(signal)
     if (seconds > 60 * minutes) {
-      onChoice?.('trees', `ended after ${epoch} trees`, `the time of ${minutes} minutes is over`)
+      onChoice?.('trees', `ended after ${epoch} trees`, timeIsOver(minutes))
       break
     }
   }

@@ -8,6 +8,7 @@ import { objective } from '../../../train/objective.ts'
 import { lrFind } from '../../../train/rates/finder.ts'
 import type { ScheduleName } from '../../../train/rates/named.ts'
 import type { FitTableOptions, LabelledRows } from '../../types.ts'
+import { timeIsOver } from '../check.ts'
 import { readFitState, rowsDigest, secondsBetweenStates, under, writeFitState } from '../state.ts'
 import { trainedLoss, trainedScale, trainedValues } from '../targets.ts'
 import { memberByMember, predictingTogether } from './members.ts'
@@ -169,7 +170,7 @@ class LearnedFit<C extends LearnedCard> {
           return 'stop'
         }
         if (this.#at.seconds <= 60 * minutes) return undefined
-        onChoice?.(kind.name, `ended after epoch ${epoch}`, `the time of ${minutes} minutes is over`)
+        onChoice?.(kind.name, `ended after epoch ${epoch}`, timeIsOver(minutes))
         return 'stop'
       },
     }

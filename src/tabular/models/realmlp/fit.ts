@@ -5,6 +5,7 @@ import { coslog, flatCosine } from '../../../train/rates/schedule.ts'
 import { turn } from '../../../train/stop.ts'
 import type { FitTableOptions } from '../../types.ts'
 import { batchSizeFor } from '../batch-size.ts'
+import { timeIsOver } from '../check.ts'
 import { readFitState, rowsDigest, secondsBetweenStates, under, writeFitState } from '../state.ts'
 import { type TrainedScale, trainedLoss, trainedScale, trainedValues } from '../targets.ts'
 import { noisePool, noiseWindows, rowsAt, type TrainRows, targetTensor, withUnknown } from './batches.ts'
@@ -123,7 +124,7 @@ class RealmlpFit {
       }
       if (state && performance.now() - this.#written > 1000 * secondsBetweenStates) this.#store(state)
       if (this.#at.seconds > 60 * minutes) {
-        onChoice?.('realmlp', `ended after epoch ${this.#at.epoch}`, `the time of ${minutes} minutes is over`)
+        onChoice?.('realmlp', `ended after epoch ${this.#at.epoch}`, timeIsOver(minutes))
         break
       }
     }
