@@ -162,6 +162,15 @@ const kept = <T>(rows: readonly T[], own: readonly T[], name: (row: T) => string
   ...rows.filter(row => !own.some(o => name(o) === name(row))),
   ...own,
 ]
+/** Ours first, by the number of processes and threads. */
+const inOrder = <T extends Case>(rows: readonly T[]): T[] => {
+  const place = ({ side, ranks, threads, gradients }: Case) => [side, ranks, threads, gradients === 'float32' ? 0 : 1]
+  return [...rows].sort((a, b) => {
+    const [of, other] = [place(a), place(b)]
+    const at = of.findIndex((value, i) => value !== other[i])
+    return at < 0 ? 0 : of[at]! < other[at]! ? -1 : 1
+  })
+}
 writeResult(
   'ranks',
   {
@@ -173,7 +182,7 @@ writeResult(
     steps,
     rounds: ran,
     cores,
-    results: kept<(typeof results)[number]>(before?.results ?? [], results, row => row.name),
+    results: inOrder(kept<(typeof results)[number]>(before?.results ?? [], results, row => row.name)),
     against: kept<(typeof against)[number]>(before?.against ?? [], against, row => row.ranks),
     milliseconds: { ...before?.milliseconds, ...figures(ms) },
     paper: onPaper(),
