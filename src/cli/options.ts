@@ -82,7 +82,7 @@ export const commandFlags = {
     shadow: path('the path of a run or a file').flag('--shadow <run>').example('runs/NAME')
       .says('another run or model.onnx that answers the same pictures or rows; disagreements are counted and printed'),
     threads: int(1, 1024).flag('--threads <n>').otherwise("onnxruntime's choice").example(4).says('the threads of the net'),
-    maxConnections: int(1, 100_000).flag('--max-connections <n>').default(1000).says('further connections are closed at once'),
+    maxConnections: int(1, 100_000).flag('--max-connections <n>').default(1000).says('further connections are closed, but for those that ask for /v2/health or /metrics'),
     drainWait: number({ from: 0, to: 3600 }, 'seconds').flag('--drain-wait <seconds>').default(1)
       .says('after SIGTERM, how long requests are still taken while `ready` says 503: the time between two probes'),
     grace: number({ from: 0, to: 3600 }, 'seconds').flag('--grace <seconds>').default(25, 'Kubernetes kills after 30')

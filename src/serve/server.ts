@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { RunError } from '../base/errors.ts'
 import { option } from '../base/options.ts'
@@ -9,7 +9,7 @@ import type { Handler } from './handler.ts'
 export interface ListenOptions {
   host: string
   port: number
-  /** Further connections are closed at once. */
+  /** Further connections get no answer but that of `/v2/health` and `/metrics`, if they ask within a second. */
   maxConnections: number
   /** Seconds: how long a whole request may take to come. */
   timeout: number
@@ -40,7 +40,7 @@ export async function listen(
     connectionsCheckingInterval: Math.min(1000, timeout * 500),
     maxHeaderSize: 16 << 10,
   })
-  server.maxConnections = maxConnections
+  server.maxConnections = maxConnections + spare
   server.setTimeout(timeout * 1000 + 5000)
   // Connections that come before the handler is there wait for it.
   let given: (handler: Handler) => void = () => {}
@@ -50,7 +50,13 @@ export async function listen(
   const open = new Set<ServerResponse>()
   const state = { draining: false, idle: () => {} }
   const answer = listenerOf(handler)
+  const refused = () => void handler.then(made => made.refused('connections'))
+  const beyond = connectionsBeyond(server, maxConnections, refused)
   const take = (request: IncomingMessage, response: ServerResponse) => {
+    if (beyond.has(request.socket)) {
+      response.shouldKeepAlive = false
+      if (!ofMonitors.test(request.url ?? '')) return tooMany(response, maxConnections)
+    }
     open.add(response)
     response.once('close', () => {
       open.delete(response)
@@ -62,10 +68,10 @@ export async function listen(
   server.on('request', take)
   server.on('checkContinue', (request, response) => {
     const length = Number(request.headers['content-length'] ?? 0)
-    if (!(length > maxBytes)) response.writeContinue()
+    if (!(length > maxBytes || beyond.has(request.socket))) response.writeContinue()
     take(request, response)
   })
-  server.on('drop', () => void handler.then(made => made.refused('connections')))
+  server.on('drop', refused)
   await bind(server, host, port)
   const bound = (server.address() as AddressInfo).port
   try {
@@ -101,6 +107,41 @@ export async function listen(
     return cut
   }
   return { port: bound, drain, close }
+}
+
+/** Connections that are taken while all places are, for those who watch the server: a server under load is alive. */
+const spare = 16
+/** How long such a connection may take to ask, in milliseconds. */
+const spareTime = 1000
+const ofMonitors = /^\/(v2\/health\/(live|ready)|metrics)(\?|$)/
+
+/** The open connections beyond `most`. Each is counted by `refused`, and closed if nothing is asked in time. */
+function connectionsBeyond(server: Server, most: number, refused: () => void): ReadonlySet<Socket> {
+  const beyond = new Set<Socket>()
+  let count = 0
+  server.on('connection', socket => {
+    count++
+    socket.once('close', () => {
+      count--
+      beyond.delete(socket)
+    })
+    if (count <= most) return
+    beyond.add(socket)
+    refused()
+    const timer = setTimeout(() => socket.destroy(), spareTime)
+    socket.once('close', () => clearTimeout(timer))
+  })
+  return beyond
+}
+
+function tooMany(response: ServerResponse, most: number): void {
+  const body = JSON.stringify({ error: `the server has ${most} connections already; try again` })
+  response.writeHead(503, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'retry-after': '1',
+  })
+  response.end(body)
 }
 
 const pause = (seconds: number) => new Promise<void>(resolve => setTimeout(resolve, seconds * 1000))

@@ -148,14 +148,38 @@ describe('one server', () => {
     assert.ok(Math.max(slowHead.ms, slowBody.ms) < 8000, `${slowHead.ms} ms, ${slowBody.ms} ms`)
   })
 
-  test('more connections than allowed are closed at once, and the server goes on', async () => {
+  test('more connections than allowed are closed, and the server goes on', async () => {
     const idle = Array.from({ length: 400 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
     const open = () => idle.filter(socket => !socket.destroyed).length
+    await until(
+      'those beyond the places of monitors to be closed',
+      () => open() <= 56,
+      20,
+      () => `: ${open()} are open`,
+    )
     await until(
       'all but 40 connections to be closed',
       () => open() <= 40,
       20,
       () => `: ${open()} are open`,
+    )
+    let [alive, told] = [0, 0]
+    await until(
+      'a monitor to be answered while all places are taken, and others to be told',
+      async () => {
+        const more = Array.from({ length: 44 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
+        const [live, other] = await Promise.all(
+          ['/v2/health/live', '/openapi.json'].map(path => ask(server.port, path).catch(() => undefined)),
+        )
+        for (const socket of more) socket.destroy()
+        if (other?.status !== 503) return false // a place was free, or all that are spare were taken
+        told++
+        assert.match(other.text, /the server has 40 connections already; try again/)
+        if (live?.status === 200) alive++
+        return alive > 0
+      },
+      20,
+      () => `: ${told} were told, of these ${alive} times the monitor was answered`,
     )
     for (const socket of idle) socket.destroy()
     let dropped = 0
