@@ -122,6 +122,26 @@ type Range = { low: number; high: number }
 const card = (task: 'single' | 'multi' | 'regression', classes: string[]): ModelCard =>
   ({ task, classes, architecture: 'resnet18', metrics: {}, scale: { mean: [0], std: [2] } }) as unknown as ModelCard
 
+test('of few pictures one may get another label, whatever their number', () => {
+  const single = card('single', ['a', 'b', 'c'])
+  const sure = [0.9, 0.06, 0.04]
+  const tied = (first: number) => [first, 0.81 - first, 0.19]
+  for (let count = 3; count <= 30; count++) {
+    // Those that change are wrong before and after, so that neither loss nor accuracy change much.
+    const rows = (others: number, first: number) =>
+      Float32Array.from(Array.from({ length: count }, (_, i) => (i < others ? tied(first) : sure)).flat())
+    const verdict = (others: number) => {
+      const targets = Int32Array.from({ length: count }, (_, i) => (i < others ? 2 : 0))
+      return verdictOf(rows(others, 0.41), rows(others, 0.4), targets, single)
+    }
+    const one = verdict(1)
+    assert.ok(one.holds, `1 of ${count}: ${JSON.stringify(one)}`)
+    const most = Math.max(1, Math.floor(count / 10 + 1e-9))
+    assert.ok(verdict(most).holds, `${most} of ${count}`)
+    assert.ok(!verdict(most + 1).holds, `${most + 1} of ${count}`)
+  }
+})
+
 test('what rounding costs: paired, against what validation leaves open', () => {
   const random = rng(6)
   const [count, width] = [200, 3]

@@ -43,11 +43,15 @@ export function verdictOf(before: Outputs, after: Outputs, targets: Targets, car
   }
   const metric = metricCost(before, after, targets, card)
   const same = task === 'regression' ? 1 : sameLabels(before, after, card)
+  // Counted, since 1 - 8 / 9 is more than 1 / 9.
+  const decisions = task === 'multi' ? before.length : count
+  const others = Math.round((1 - same) * decisions)
+  const mostOthers = Math.max(Math.floor((1 - leastSame[task]) * decisions + 1e-9), decisions / count)
   const strains = [
     loss.cost[1] / loss.allowed,
     // On a few samples there may be no such metric.
     Number.isFinite(metric.before) ? metric.cost[1] / metric.allowed : 0,
-    task === 'regression' ? 0 : (1 - same) / Math.max(1 - leastSame[task], 1 / count),
+    task === 'regression' ? 0 : others / mostOthers,
   ]
   const strain = strains.some(Number.isNaN) ? Number.POSITIVE_INFINITY : Math.max(...strains)
   return { loss, metric, same, samples: count, holds: strain <= 1, strain }
