@@ -4,8 +4,9 @@
 //   node tools/qemu.mjs                     door, gradients, layers, optimizers, JPEG: a few minutes
 //   node tools/qemu.mjs kernels             our own kernels in NEON, against libtorch's
 //   node tools/qemu.mjs bfloat16            the same in bfloat16, on an emulated processor that has its products
-//   node tools/qemu.mjs small               without libtorch and without a build: our kernels beside plain loops, and the
-//                                           reader of rows beside the one in TypeScript; CI runs it
+//   node tools/qemu.mjs small               without libtorch and without a build: our kernels beside plain loops, the reader of
+//                                           rows beside the one in TypeScript, the decoder of JPEG files beside
+//                                           sharp; CI runs it
 //   node tools/qemu.mjs test/vision/decode.test.ts …     these files
 //
 // It needs qemu-aarch64 (Debian: qemu-user or qemu-user-static) and the libraries of an Arm system (Debian:
@@ -67,11 +68,14 @@ function runKernels(path) {
   return good
 }
 
+/** How many parts `small` has: kernels, the reader of rows, the decoder of JPEG files. */
+const parts = 3
+
 /** What needs no libtorch. The last line counts as that of tools/test.mjs does. */
 async function small() {
   const reason = lackingTools()
   if (reason) {
-    process.stdout.write(`not run: ${reason}\n0 passed, 0 failed, 2 skipped\n`)
+    process.stdout.write(`not run: ${reason}\n0 passed, 0 failed, ${parts} skipped\n`)
     return
   }
   compileDist()
@@ -83,12 +87,14 @@ async function small() {
     const good = [runKernels(kernels)]
     const { streamReport } = await import('../dist/base/progress.js')
     const machine = await machineWith(addon, everything, streamReport(process.stderr)).catch(error => {
-      process.stdout.write(`the reader of rows was not run: ${error.message}\n`)
+      process.stdout.write(`what is in preload.node was not run: ${error.message}\n`)
     })
-    if (machine)
+    if (machine) {
       good.push(runFile('test/tabular/one-pass.test.ts', everything, machine, [`--test-name-pattern=${ofRows}`]))
+      good.push(runFile('test/serve/decode.test.ts', everything, machine))
+    }
     const passed = good.filter(Boolean).length
-    process.stdout.write(`${passed} passed, ${good.length - passed} failed, ${2 - good.length} skipped\n`)
+    process.stdout.write(`${passed} passed, ${good.length - passed} failed, ${parts - good.length} skipped\n`)
     process.exitCode = passed === good.length ? 0 : 1
   } finally {
     rmSync(folder, { recursive: true })

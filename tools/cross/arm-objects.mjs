@@ -48,6 +48,7 @@ export async function buildForArm(folder) {
   const small = [
     'native/preload.cpp',
     'native/tables/rows.cpp',
+    'native/pictures/pixels.cpp',
     '-std=c++17',
     '-O2',
     '-fPIC',
@@ -60,7 +61,12 @@ export async function buildForArm(folder) {
         () =>
           compile([...common, ...own, '-c', file, '-o', objects[i]]),
     ),
-    () => compile([...small, '-I', headers, '-o', addon, '-pthread', '-ldl']),
+    async () => {
+      const pictures = ['plain', 'avx2'].map(name => [`native/pictures/${name}.cpp`, at(`${name}.o`)])
+      for (const [file, object] of pictures)
+        await compile(['-std=c++17', '-O3', '-fwrapv', '-ffp-contract=off', '-w', '-fPIC', '-c', file, '-o', object])
+      await compile([...small, ...pictures.map(([, object]) => object), '-I', headers, '-o', addon, '-pthread', '-ldl'])
+    },
   ])
   await compile(['-fopenmp', ...objects, '-o', kernels])
   return { kernels, addon }
